@@ -37,12 +37,12 @@ def link(node: Node, ctx: Context) -> Link | None:
 
     user = "0" if connection.become else connection.user
     try:
-        return ExecLink(_engine(connection), connection.target, node.name, user=user)
+        return ExecLink(engine_of(connection), connection.target, node.name, user=user)
     except ToolMissing as error:
         return RefusedLink(f"{node.name}: {error}")
 
 
-def _engine(connection: Connection) -> Engine:
+def engine_of(connection: Connection) -> Engine:
     """The engine as the user's own calls reach it: a container that exists needs no settings of Seatrial."""
     from seatrial.links.containers import Engine
     from seatrial.links.containers.engines import VARIABLES

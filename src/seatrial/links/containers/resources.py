@@ -8,6 +8,16 @@ from pathlib import Path
 
 from seatrial.errors import CannotTell
 from seatrial.links.containers import STARTING, Engine, NoSuchImage, NoSuchThing, clients_gone, refusal
+from seatrial.model.cluster import PowerState
+
+POWER_STATES: Mapping[str, PowerState] = {
+    "running": PowerState.RUNNING,
+    "restarting": PowerState.RUNNING,
+    "paused": PowerState.PAUSED,
+    "stopping": PowerState.RUNNING,
+    **dict.fromkeys(("created", "configured", "initialized", "exited", "stopped", "dead"), PowerState.STOPPED),
+}
+"""An engine's word for a container's state, as a node's."""
 
 PULL = 600.0
 """Seconds for an image pull."""

@@ -23,13 +23,6 @@ if TYPE_CHECKING:
     from seatrial.providers.containers.trial_resources import TrialResources
 
 LAST_ADDRESS = 250
-STATES = {
-    "running": PowerState.RUNNING,
-    "restarting": PowerState.RUNNING,
-    "paused": PowerState.PAUSED,
-    "stopping": PowerState.RUNNING,
-    **dict.fromkeys(("created", "configured", "initialized", "exited", "stopped", "dead"), PowerState.STOPPED),
-}
 ORDERLY = 10
 """Seconds from the engine's stop signal to SIGKILL."""
 
@@ -122,6 +115,12 @@ class Containers:
                 raise out_of_reach(error, file) from error
         return found
 
+    async def adopt(self, nodes: Sequence[Node]) -> Sequence[Node]:
+        """Recognise containers that another program made, by their way in: the exec of an engine."""
+        from seatrial.providers.containers.adoption import adopted
+
+        return [adopted(node) for node in nodes]
+
     @classmethod
     async def readiness(cls, settings: ContainersSettings) -> Readiness:
         """Whether a container starts here, by a trial that is removed again."""
@@ -145,12 +144,12 @@ class Containers:
 
     async def state(self, node: Node) -> PowerState:
         """As the engine says it."""
-        return STATES.get((await self._seen(node)).status, PowerState.UNKNOWN)
+        return (await self._seen(node)).power
 
     async def power_reason(self, node: Node) -> str:
         """The engine's word, with the exit code of an ended init, and whether memory had run out in this boot."""
         seen = await self._seen(node)
-        if STATES.get(seen.status) is not PowerState.STOPPED:
+        if seen.power is not PowerState.STOPPED:
             return seen.status
         memory_ran_out = seen.out_of_memory or (seen.code == KILLED_CODE and _out_of_memory(node).exists())
         return f"{seen.status} with {seen.code}" + (": memory ran out" if memory_ran_out else "")
@@ -158,7 +157,7 @@ class Containers:
     async def boot_id(self, node: Node) -> str:
         """The start of its init."""
         seen = await self._seen(node)
-        if STATES.get(seen.status) is PowerState.STOPPED:
+        if seen.power is PowerState.STOPPED:
             raise LinkDown(f"{node.name} has no boot id to give: it is {seen.status}")
         return seen.boot
 
@@ -232,7 +231,7 @@ class Containers:
 
     async def _act(self, node: Node, verb: str, what: str, *options: str) -> None:
         # Where its monitor may stand, when this starts it.
-        there = replace(_engine(node), folder=str(node.detail["folder"]))
+        there = replace(_engine(node), folder=str(node.detail.get("folder", "")))
         await there.call(verb, *options, _container(node), what=f"{what} {node.name}", timeout=self.deadlines["stop"])
 
     async def _tell(self, node: Node) -> None:
@@ -271,7 +270,7 @@ class Containers:
 
 def _out_of_memory(node: Node) -> Path:
     """Remove leftovers of Podman's monitor; its own record is lost with cgroups of version 1."""
-    return Path(str(node.detail["folder"])) / "oom"
+    return Path(str(node.detail.get("folder") or "/nonexistent")) / "oom"
 
 
 def _container(node: Node) -> str:

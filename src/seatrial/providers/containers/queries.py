@@ -11,6 +11,8 @@ from typing import Any
 
 from seatrial.links.containers import Engine, NoSuchThing, refusal
 from seatrial.links.containers.engines import detail_of
+from seatrial.links.containers.resources import POWER_STATES
+from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Resource
 from seatrial.providers.batches import Batches
 from seatrial.providers.containers.trial_resources import OWNER
@@ -34,6 +36,11 @@ class Seen:
     code: str
     """The exit code of the last init."""
     out_of_memory: bool
+
+    @property
+    def power(self) -> PowerState:
+        """Its status in Seatrial's words."""
+        return POWER_STATES.get(self.status, PowerState.UNKNOWN)
 
 
 class Looks:

@@ -1,0 +1,298 @@
+"""The system `compose`: a compose file as it is, by Docker Compose or podman-compose; its services are the nodes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from seatrial.errors import CannotTell, StepFailed
+from seatrial.links.output import end
+from seatrial.model.cluster import OFF, ClusterStatus, NodeHealth, PowerState, all_off
+from seatrial.model.reading import Health, absent, measured
+from seatrial.model.resource import Node, Resource
+from seatrial.model.scenario import Suite
+from seatrial.registry import system
+from seatrial.spi import AdoptsNodes, Context, link_of
+from seatrial.spi.concurrency import NODES_AT_ONCE, map_concurrently
+from seatrial.systems.compose.containers import Container, listed, node_name, service_of, to_node
+from seatrial.systems.compose.model import Composition, Port, override, read
+from seatrial.systems.compose.settings import ComposeSettings
+from seatrial.systems.compose.tools import Project, Tool, find
+from seatrial.systems.records import Declared
+from seatrial.systems.settings import Roots, fill, node_root
+from seatrial.systems.states import EXPRESSION_NAMES, whole, without_nodes
+
+KIND, OWNER = "project", "system:compose"
+
+FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
+"""Names of a compose file where the settings name none, the preferred first."""
+
+IDENTITY = ("E2E_RUN_ID", "SEATRIAL_RUN_ID")
+LOG_LINES = 2000
+LAST_LINE = 200
+
+
+@system("compose")
+class Compose(Declared):
+    """A compose file, driven by Docker Compose or podman-compose."""
+
+    Settings: ClassVar[type[Any]] = ComposeSettings
+    places_nodes: ClassVar[bool] = False
+    adopts_nodes: ClassVar[bool] = True
+    """The provider `containers` recognises the containers and offers its powers for them."""
+    template_names: ClassVar[tuple[str, ...]] = ("node", "record")
+    """First words of templates filled in by this system itself."""
+    expression_names: ClassVar[tuple[str, ...]] = EXPRESSION_NAMES
+    """Additional names for the expressions in the settings."""
+    listed_by: ClassVar[tuple[str, ...]] = ("containers",)
+    """The labels of a run are on all that a project makes."""
+
+    def __init__(self, settings: ComposeSettings, folder: Path) -> None:
+        super().__init__(settings.data, settings.admin, _roots)
+        self._settings, self._folder = settings, folder
+        self._tool: Tool | None = None
+        self._composition: Composition | None = None
+        self._awaited: set[str] = set()
+        """Nodes not yet seen to run since `deploy`: one that ends for good cannot come up any more."""
+
+    @classmethod
+    def part_names(cls, settings: ComposeSettings) -> tuple[str, ...]:
+        """The way in and the service of a node."""
+        return ("ssh", "service")
+
+    @classmethod
+    def state_names(cls, settings: ComposeSettings) -> tuple[str, ...]:
+        """Those of the settings."""
+        return tuple(settings.states)
+
+    @classmethod
+    def check_suite(cls, suite: Suite, environment: Mapping[str, str]) -> Iterable[tuple[tuple[str, ...], str, str]]:
+        """The files must exist, and the provider must be the one of containers."""
+        settings: ComposeSettings = suite.system.settings
+        folder = suite.document_folder
+        for number, name in enumerate(settings.files):
+            if "${{" not in name and not (folder / name).is_file():
+                yield ("files", str(number)), f"the compose file {name!r} does not exist", f"paths begin at {folder}"
+        if not settings.files and not _standard(folder):
+            yield (), f"there is no compose file in {folder}", f"name one in `files`, or add {FILES[0]}"
+        if suite.provider != "containers":
+            text = f"the provider {suite.provider!r} has no powers over the containers of a compose file"
+            yield (), text, "write `provider: containers`"
+
+    async def init(self, ctx: Context) -> None:
+        """Find the tool and its engine, and have the tool read the files; nothing is made."""
+        await self._read(ctx)
+        self._stage = "initialized"
+
+    async def deploy(self, ctx: Context) -> None:
+        """Lease the ports, write the file over the user's own, and have the tool create and start all."""
+        from seatrial.links.containers.engines import detail_of, mark_used
+
+        tool, composition = await self._read(ctx)
+        mark_used(tool.engine)
+        project, file = self._project(ctx), self._work(ctx) / "override.yaml"
+        identity = {name: value for name, value in ctx.environment().items() if name in IDENTITY}
+        ports = await self._ports(ctx, composition)
+        file.touch(mode=0o600)
+        file.write_text(override(composition, project.name, ports=ports, labels=ctx.labels(), environment=identity))
+        self._stage = "deployed"
+        self._awaited = set(composition.nodes)
+
+        async def up() -> None:
+            with ctx.keeping("compose up") as output:
+                await tool.up(project, file, self._environment(ctx), ctx.deadline("deploy"), output)
+
+        detail = {**detail_of(tool.engine), "project": project.name}
+        await ctx.make(KIND, project.name, up, owner=OWNER, detail=detail)
+        await self._require_jobs(ctx)
+
+    async def nodes(self, ctx: Context) -> Sequence[Node]:
+        """The containers of the services now, in the order of the file; jobs are none."""
+        if self._stage != "deployed" or self._tool is None:
+            return ()
+        return await self._adopted(ctx, await self._containers(ctx))
+
+    def missing_nodes(self, ctx: Context, nodes: Sequence[Node]) -> Sequence[str]:
+        """Nodes of the file without a container."""
+        there = {node.name for node in nodes}
+        return [name for name in self._known().nodes if name not in there]
+
+    async def health(self, ctx: Context, nodes: Sequence[Node]) -> Mapping[str, NodeHealth]:
+        """Each container's state by its engine, its way in, and its service (see `service_of`)."""
+        containers = await self._containers(ctx)
+        found = await map_concurrently(lambda node: self._health_of(ctx, node, containers), nodes, most=NODES_AT_ONCE)
+        return {node.name: health for node, health in zip(nodes, found, strict=True)}
+
+    async def status(self, ctx: Context) -> ClusterStatus:
+        """The state of the whole by the rule, over every node of the file."""
+        if self._stage != "deployed":
+            return await without_nodes(ctx, self._stage)
+        containers = await self._containers(ctx)
+        nodes = await self._adopted(ctx, containers)
+        found = await map_concurrently(lambda node: self._health_of(ctx, node, containers), nodes, most=NODES_AT_ONCE)
+        health = {node.name: one for node, one in zip(nodes, found, strict=True)}
+        await self._require_awaited(ctx, containers, health)
+        never = measured(Health.NOT_OK, "its container does not exist", by=self._by())
+        for name in self.missing_nodes(ctx, nodes):
+            power = absent(PowerState.UNKNOWN, never.why)
+            health[name] = NodeHealth(power=power, parts={"ssh": never, "service": never})
+        return await whole(ctx, health, self._settings.rule, self._settings.states)
+
+    async def outputs(self, ctx: Context) -> Mapping[str, Any]:
+        """`project`, and `ports` by node: number inside to number on this host."""
+        return {"project": ctx.trial_id, "ports": {node.name: dict(node.ports) for node in await self.nodes(ctx)}}
+
+    async def service_log(self, ctx: Context, node: Node) -> str:
+        """The last lines of the container's output."""
+        from seatrial.links.containers.resources import log_of
+
+        return await log_of(self._found().engine, str(node.detail["container"]), LOG_LINES)
+
+    async def evidence(self, ctx: Context) -> Mapping[str, str]:
+        """The output of every container, of jobs and of those that ended too."""
+        from seatrial.links.containers.resources import log_of
+
+        engine, containers = self._found().engine, await listed(self._found().engine, ctx.trial_id)
+        logs = await map_concurrently(lambda one: log_of(engine, one.name, LOG_LINES), containers, most=NODES_AT_ONCE)
+        replicas = self._known().services
+        names = [node_name(one, replicas[one.service].replicas) for one in containers]
+        return dict(zip(names, logs, strict=True))
+
+    async def destroy(self, ctx: Context) -> None:
+        """Remove all that the engine has of the project."""
+        if ctx.holds(KIND, ctx.trial_id, owner=OWNER):
+            await ctx.give_back(KIND, ctx.trial_id)
+        self._stage = "destroyed"
+
+    async def give_back(self, resource: Resource) -> None:
+        """Remove the project by its name and its engine; already gone is success."""
+        from seatrial.systems.compose.removal import give_back
+
+        await give_back(resource)
+
+    # The files
+
+    async def _read(self, ctx: Context) -> tuple[Tool, Composition]:
+        if self._tool is None or self._composition is None:
+            tool = await find(fill(ctx, self._settings.tool, {}))
+            text = await tool.config(self._project(ctx), self._environment(ctx))
+            self._composition = read(text, ctx.trial_id, self._settings.jobs)
+            self._tool = tool
+            if unknown := [name for name in self._settings.health if name not in self._composition.services]:
+                known = ", ".join(self._composition.services)
+                raise CannotTell(f"`health` names {', '.join(unknown)}, but the services are {known}")
+            ctx.log(f"{tool.name} on {tool.engine.name}: {', '.join(self._composition.nodes)}", "debug")
+        return self._tool, self._composition
+
+    def _project(self, ctx: Context) -> Project:
+        settings = self._settings
+        files = [fill(ctx, name, {}) for name in settings.files] or _standard(self._folder)
+        variables = fill(ctx, settings.env_file, {})
+        return Project(
+            name=ctx.trial_id,
+            files=tuple(str(self._folder / name) for name in files),
+            folder=self._folder,
+            profiles=tuple(fill(ctx, name, {}) for name in settings.profiles),
+            env_file=str(self._folder / variables) if variables else "",
+        )
+
+    def _environment(self, ctx: Context) -> dict[str, str]:
+        filled = fill(ctx, dict(self._settings.env), {})
+        return {**ctx.environment(), **{name: str(value) for name, value in filled.items()}}
+
+    def _work(self, ctx: Context) -> Path:
+        folder = ctx.state / "compose"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    async def _ports(self, ctx: Context, composition: Composition) -> dict[str, list[tuple[Port, int | None]]] | None:
+        """A number on this host for each port; a service with several containers gets them from the engine."""
+        if self._settings.ports == "fixed":
+            return None
+        leased: dict[str, list[tuple[Port, int | None]]] = {}
+        for name, service in composition.services.items():
+            numbers = [await ctx.lease_port() if service.replicas == 1 else None for _ in service.ports]
+            leased[name] = list(zip(service.ports, numbers, strict=True))
+        return leased
+
+    # The containers
+
+    async def _containers(self, ctx: Context) -> dict[str, Container]:
+        """By the name of the node, in the order of the file; jobs are left out."""
+        services, found = self._known().services, await listed(self._found().engine, ctx.trial_id)
+        by_name = {node_name(one, services[one.service].replicas): one for one in found if one.service in services}
+        order = {name: place for place, name in enumerate(self._known().nodes)}
+        return {name: by_name[name] for name in sorted(by_name, key=lambda name: order.get(name, 0)) if name in order}
+
+    async def _adopted(self, ctx: Context, containers: Mapping[str, Container]) -> Sequence[Node]:
+        engine, folder = self._found().engine, str(self._work(ctx))
+        nodes = [to_node(container, name, engine, folder) for name, container in containers.items()]
+        return await ctx.provider.adopt(nodes) if isinstance(ctx.provider, AdoptsNodes) else nodes
+
+    async def _health_of(self, ctx: Context, node: Node, containers: Mapping[str, Container]) -> NodeHealth:
+        container = containers.get(node.name)
+        if container is None:
+            gone = measured(Health.NOT_OK, "its container does not exist any more", by=self._by())
+            power = measured(PowerState.STOPPED, gone.why, by=self._by())
+            return NodeHealth(power=power, parts={"ssh": gone, "service": gone})
+        power = measured(container.power, by=self._by())
+        if power.value in OFF:
+            return all_off(power, container.ended if power.value is PowerState.STOPPED else "its container is paused")
+        if power.value is PowerState.UNKNOWN:
+            power = absent(power.value, f"{self._by()} says {container.status!r}", by=self._by())
+        probe = self._settings.health.get(container.service)
+        link, service = await asyncio.gather(link_of(ctx, node), service_of(ctx, node, container, probe))
+        # An image without a shell has no way in; that is no fault of its service.
+        parts = {"service": service} if link.value is Health.UNKNOWN else {"ssh": link, "service": service}
+        return NodeHealth(power=power, parts=parts)
+
+    async def _require_jobs(self, ctx: Context) -> None:
+        """StepFailed when a job has ended with another exit code than 0."""
+        services = self._known().services
+        for one in await listed(self._found().engine, ctx.trial_id):
+            job = one.service in services and services[one.service].job
+            if job and one.power is PowerState.STOPPED and one.status != "created" and one.exit_code:
+                raise StepFailed(f"the job {one.service} ended with exit code {one.exit_code}{await self._last(one)}")
+
+    async def _require_awaited(
+        self, ctx: Context, containers: Mapping[str, Container], health: Mapping[str, NodeHealth]
+    ) -> None:
+        """StepFailed when a node has ended before it was ever healthy, and nothing starts it again."""
+        for name in sorted(self._awaited):
+            one = containers.get(name)
+            if one is not None and one.status in ("exited", "stopped", "dead") and not one.restarts:
+                self._awaited.clear()
+                raise StepFailed(f"{name} did not come up: {one.ended}{await self._last(one)}")
+        self._awaited -= {name for name, one in health.items() if one.healthy.ok}
+
+    async def _last(self, container: Container) -> str:
+        from seatrial.links.containers.resources import log_of
+
+        lines = (await log_of(self._found().engine, container.name, 20)).strip().splitlines()
+        return f": {end(lines[-1].strip(), LAST_LINE)}" if lines else ""
+
+    def _found(self) -> Tool:
+        if self._tool is None:
+            raise CannotTell("no compose tool was found yet: the steps `init` and `deploy` look for it")
+        return self._tool
+
+    def _known(self) -> Composition:
+        if self._composition is None:
+            raise CannotTell("the compose file was not read yet: the steps `init` and `deploy` read it")
+        return self._composition
+
+    def _by(self) -> str:
+        return f"the engine {self._found().engine.name}"
+
+
+def _roots(node: Node) -> Roots:
+    return {"node": node_root(node)}
+
+
+def _standard(folder: Path) -> list[str]:
+    """The compose file of a folder with the file that compose itself lays over it; empty: there is none."""
+    name = next((name for name in FILES if (folder / name).is_file()), "")
+    stem, _, ending = name.rpartition(".")
+    return [one for one in (name, f"{stem}.override.{ending}") if name and (folder / one).is_file()]
