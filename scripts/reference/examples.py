@@ -8,6 +8,8 @@ from pathlib import Path
 import yaml
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference" / "examples"
+ON = {"compose": "containers"}
+"""The provider of a system's example; else `local`."""
 FILES = {"step": "steps.yaml", "check": "checks.yaml", "system": "systems.yaml", "provider": "providers.yaml"}
 
 
@@ -34,7 +36,7 @@ def document(kind: str, name: str) -> str:
     if kind == "check":
         return _suite(provider, "      - step: validate\n        checks:\n" + _indented(text, 10))
     if kind == "system":
-        return "system:\n" + _indented(text, 2) + _suite("local", "      - step: deploy\n")
+        return "system:\n" + _indented(text, 2) + _suite(ON.get(name, "local"), "      - step: deploy\n")
     return _suite(name, "      - step: deploy\n")
 
 

@@ -49,6 +49,7 @@ def test_check_accepts_an_example(kind: str, name: str, tmp_path: Path, monkeypa
     monkeypatch.setenv("TOKEN", "a secret of the examples")
     monkeypatch.setenv("GH_TOKEN", "another one")
     (tmp_path / "hosts.ini").write_text("n11 ansible_host=192.0.2.11\n")
+    (tmp_path / "compose.yaml").write_text("services: {web: {image: web}}\n")
     (tmp_path / "verify_data.sh").touch()
     (tmp_path / "keys").mkdir()
     for key in ("replaced", "id_ed25519"):
