@@ -151,7 +151,7 @@ async def _try(word: str) -> Tool | str:
     try:
         engine = await find_engine("podman" if podman else "docker")
     except ToolMissing as error:
-        return f"{word} is there, but {str(error).removeprefix('no container engine works here: ')}"
+        return f"{word} works, but {str(error).removeprefix('no container engine works here: ')}"
     return Tool(argv=argv, name=f"{'podman-compose' if podman else 'Docker Compose'} {version}", engine=engine)
 
 
