@@ -1,4 +1,4 @@
-"""A compose file as it is, through the real command, on Docker Compose with Docker and on podman-compose with Podman."""
+"""A compose file as it is, through the real command: Docker Compose on Docker, podman-compose on Podman."""
 
 from __future__ import annotations
 
@@ -138,3 +138,113 @@ def test_services_are_nodes_with_leased_ports_checks_inside_and_powers_and_nothi
         row = here.run()
     assert (row["verdict"], row["code"]) == ("passed", 0), (row["error"], row["said"])
     assert (here.project.folder / "compose.yaml").read_text() == before
+
+
+def test_killed_while_the_tool_works_the_project_goes_with_clean(here: Here) -> None:
+    slow = service("sleep 100000", healthcheck={"test": ["CMD", "false"], **FAST, "retries": 1000})
+    here.write(
+        {
+            "db": {**slow, "volumes": ["data:/data"]},
+            "web": service(depends_on={"db": {"condition": "service_healthy"}}),
+        },
+        top={"volumes": {"data": {}}},
+    )
+    running = here.project.start("run", "trial.json", "--format", "none")
+    until(lambda: len(here.left()) >= 3, "the first container, its volume and its network", 90)
+    running.send_signal(signal.SIGKILL)
+    running.communicate()
+    said = assert_clean_leaves_nothing(here.project, [here.left, Project.left], "killed in `up`")
+    assert "project" in said
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is planted, and what has to come out."""
+
+    services: Document
+    verdict: str
+    said: str
+    """A part of the error."""
+    system: Document | None = None
+    seconds: int = 60
+    """The deadline of `deploy`."""
+
+
+WRONG = {"http": "http://${{ node.address }}:${{ node.ports['8000'] }}/", "that": "body.contains('welcome')"}
+
+FAULTS: dict[str, Fault] = {
+    "a service that ends at once": Fault(
+        {"web": service("echo mayday; exit 7"), "db": service()}, "failed", "exit code 7: mayday"
+    ),
+    "a service that is down": Fault(
+        {"web": service(healthcheck={"test": ["CMD-SHELL", "echo refused; exit 1"], **FAST}), "db": service()},
+        "failed", "the health check of web ended with exit code 1: refused", seconds=6,
+    ),
+    "a service that crashes again and again": Fault(
+        {"web": service("exit 3", restart="always"), "db": service()}, "failed", "web", seconds=8
+    ),
+    "a wrong answer": Fault(
+        {"web": service(SITE, ports=["8000"])}, "failed", "false: body.contains('welcome')",
+        {"health": {"web": WRONG}}, seconds=8,
+    ),
+    "a dependency that is never healthy": Fault(
+        {
+            "db": service(healthcheck={"test": ["CMD", "false"], **FAST}),
+            "web": service(depends_on={"db": {"condition": "service_healthy"}}),
+        },
+        "failed", "db", seconds=10,
+    ),
+    "a job that fails": Fault(
+        {"job": service("echo no schema; exit 4"), "web": service()},
+        "failed", "exit code 4: no schema", {"jobs": ["job"]},
+    ),
+    "an image that is missing": Fault(
+        {"web": {**service(), "image": "localhost/seatrial-no-such:1"}}, "unknown", "seatrial-no-such"
+    ),
+    "a tool that is missing": Fault(
+        {"web": service()}, "unknown", "compose-nowhere is not installed", {"tool": "compose-nowhere"}
+    ),
+    "a volume without a definition": Fault({"web": service(volumes=["nowhere:/data"])}, "failed", "nowhere"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_it_gets_its_verdict_with_the_reason_and_nothing_is_left(here: Here, fault: str) -> None:
+    planted = FAULTS[fault]
+    here.write(planted.services, system=planted.system, deadlines={"deploy": planted.seconds})
+    row = here.run()
+    told = f"{row['error']} {row['evidence']}"
+    assert row["verdict"] == planted.verdict, told
+    assert planted.said in told
+
+
+def test_a_file_that_the_tool_refuses_fails_with_its_own_words_before_anything_is_made(here: Here) -> None:
+    here.write({"web": service()})
+    (here.project.folder / "compose.yaml").write_text("services:\n  web:\n    image: web\n   command: x\n")
+    row = here.run()
+    assert row["verdict"] == "failed", row["error"]
+    assert "compose.yaml" in row["error"]
+    assert "line 4" in row["error"] or "line 3" in row["error"]
+    assert not [event for event in here.project.events() if event["kind"] == "resource" and "project" in str(event)]
+
+
+def test_a_fixed_port_that_is_taken_says_nothing_about_the_product(here: Here) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        number = taken.getsockname()[1]
+        here.write({"web": service(ports=[f"127.0.0.1:{number}:8000"])}, system={"ports": "fixed"})
+        row = here.run()
+    assert row["verdict"] == "unknown", row["error"]
+    assert str(number) in f"{row['error']} {row['evidence']}"
+
+
+def test_a_container_removed_by_others_is_missed(here: Here) -> None:
+    mine = f"--filter label=seatrial.project={here.project.folder} --filter label=com.docker.compose.service=web"
+    program = "docker" if here.engine is not _podman else "podman"
+    remove = {"step": "custom_command", "custom_command": f"{program} rm --force $({program} ps --quiet {mine})"}
+    here.write(
+        {"web": service(), "db": service()}, remove, validate("node_status:db:running"), validate("all_nodes_running")
+    )
+    row = here.run()
+    assert row["verdict"] == "failed", row["error"]
+    assert "web" in row["error"]
+    assert [step["status"] for step in row["workflow_steps"]] == ["completed", "completed", "completed", "failed"]

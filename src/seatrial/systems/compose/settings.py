@@ -31,8 +31,8 @@ class ComposeSettings:
     """`leased`: every published port gets a free number on 127.0.0.1, in `node.ports`; `fixed`: the file's numbers,
     so that two trials cannot run at the same time."""
     jobs: tuple[str, ...] = ()
-    """Services that end by themselves with exit code 0, such as migrations: they do not count as nodes. A service that another
-    one needs as `service_completed_successfully` is one without being named."""
+    """Services that end by themselves with exit code 0, such as migrations: they do not count as nodes. A service that
+    another one needs as `service_completed_successfully` is one without being named."""
     health: Mapping[str, Probe] = field(default_factory=dict)
     """Service to a probe of each of its nodes, beside the health check of the compose file. A service with neither is
     as healthy as its container is running."""
