@@ -1,0 +1,138 @@
+"""A configuration: what it declares, and a working copy of it with a state of its own.
+
+A trial never works in the user's folder: the tool writes there (its lock file, generated files), and a state that lies
+there is the user's. A copy also keeps what made the resources: their removal must not depend on later changes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from seatrial.errors import CannotTell
+
+SUFFIXES = (".tf", ".tofu", ".tf.json", ".tofu.json")
+
+OVERRIDE = "zz_seatrial_override.tf.json"
+"""Its backend takes the place of the configuration's own; the tools read override files in the order of their names."""
+
+_NEVER = (".terraform", ".git", ".seatrial", ".venv", "node_modules", "__pycache__", "terraform.tfstate.d")
+"""Folders that are no part of a configuration, or the user's own state."""
+
+_STATE = re.compile(r".*\.tfstate(\.\d+)?(\.backup)?|\.terraform\.tfstate\.lock\.info|.*\.tfplan")
+
+LARGE = 8 * 1024 * 1024
+"""Larger files are not copied: the copy has a link."""
+
+MANY = 1000
+"""Files of a subfolder; one with more is a link."""
+
+_BLOCK = r'^[ \t]*{kind}[ \t]+"?(?P<name>[\w-]+)"?[ \t\r\n]*\{{'
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+
+
+def files(folder: Path) -> list[Path]:
+    """The files of a configuration, without those of its modules."""
+    return sorted(file for file in folder.iterdir() if file.name.endswith(SUFFIXES) and file.is_file())
+
+
+def declared(folder: Path, kind: str) -> frozenset[str]:
+    """The names of its blocks of a kind, `variable` or `output`; CannotTell when a file cannot be read."""
+    names: set[str] = set()
+    for file in files(folder):
+        try:
+            text = file.read_text(encoding="utf-8")
+            names |= set(_in_json(json.loads(text), kind) if file.suffix == ".json" else _in_text(text, kind))
+        except (OSError, ValueError) as error:
+            raise CannotTell(f"{file}: {error}") from None
+    return frozenset(names)
+
+
+def _in_text(text: str, kind: str) -> Iterator[str]:
+    for match in re.finditer(_BLOCK.format(kind=kind), _COMMENT.sub("", text), re.MULTILINE):
+        yield match["name"]
+
+
+def _in_json(data: object, kind: str) -> Iterator[str]:
+    blocks = data.get(kind) if isinstance(data, Mapping) else None
+    for block in blocks if isinstance(blocks, list) else [blocks]:
+        yield from map(str, block) if isinstance(block, Mapping) else ()
+
+
+def assigned(folder: Path, more: Sequence[str] = ()) -> dict[str, str]:
+    """Variable to the file of values that sets it: these files win over the environment."""
+    found: dict[str, str] = {}
+    named = [folder / name for name in more]
+    own = (file for file in sorted(folder.iterdir()) if file.name.endswith((".tfvars", ".tfvars.json")))
+    automatic = (
+        file for file in own if ".auto." in file.name or file.name in ("terraform.tfvars", "terraform.tfvars.json")
+    )
+    for file in (*automatic, *named):
+        with suppress(OSError, ValueError):
+            text = file.read_text(encoding="utf-8")
+            names = json.loads(text) if file.suffix == ".json" else re.findall(r"^[ \t]*([\w-]+)[ \t]*=", text, re.M)
+            found.update(dict.fromkeys(names, file.name))
+    return found
+
+
+def copy(folder: Path, top: Path, into: Path) -> Path:
+    """Copy a configuration; returns the copy's folder below `into`. Around it are links to everything between it and
+    `top`, so that `../modules` is found. The providers that the user has are links too: they are not downloaded again.
+    """
+    into.mkdir(parents=True)
+    here, there = (top, into) if top in folder.parents else (folder.parent, into)
+    for name in folder.relative_to(here).parts:
+        _link_around(here, there, name)
+        here, there = here / name, there / name
+        there.mkdir()
+    _copy(folder, there)
+    return there
+
+
+def _link_around(here: Path, there: Path, name: str) -> None:
+    with suppress(PermissionError):
+        for entry in here.iterdir():
+            if entry.name not in (name, *_NEVER) and not _STATE.fullmatch(entry.name):
+                (there / entry.name).symlink_to(entry)
+
+
+def _copy(source: Path, target: Path) -> None:
+    for entry in source.iterdir():
+        copied = target / entry.name
+        if entry.name in _NEVER or _STATE.fullmatch(entry.name):
+            continue
+        if entry.is_symlink():
+            if entry.exists():
+                copied.symlink_to(entry.resolve())
+        elif entry.is_dir():
+            if len(list(islice(entry.rglob("*"), MANY + 1))) > MANY:
+                copied.symlink_to(entry)
+            else:
+                copied.mkdir()
+                _copy(entry, copied)
+        elif entry.is_file():
+            if entry.stat().st_size > LARGE:
+                copied.symlink_to(entry)
+            else:
+                shutil.copy2(entry, copied)
+
+
+def link_providers(folder: Path, data: Path) -> None:
+    """Have the tool find the providers that its `init` has installed for the user."""
+    installed = folder / ".terraform" / "providers"
+    for package in installed.glob("*/*/*/*/*"):  # host, namespace, type, version, platform
+        place = data / "providers" / package.relative_to(installed)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(package.resolve())
+
+
+def use_state(folder: Path, state: Path) -> None:
+    """Have a working copy keep its state in this file, whatever its own backend is."""
+    override: dict[str, Any] = {"terraform": {"backend": {"local": {"path": str(state)}}}}
+    (folder / OVERRIDE).write_text(json.dumps(override), encoding="utf-8")
