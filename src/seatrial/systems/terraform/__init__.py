@@ -74,12 +74,10 @@ class Terraform(GivenMachines):
     """A configuration, applied and destroyed; its state is the trial's own."""
 
     Settings: ClassVar[type[Any]] = TerraformSettings
-    template_names: ClassVar[tuple[str, ...]] = ("node", "record")
-    """First words of templates filled in by this system itself."""
     by: ClassVar[str] = "the configuration's outputs and resources"
 
     def __init__(self, settings: TerraformSettings, folder: Path) -> None:
-        super().__init__(settings)
+        super().__init__(settings, settings.health)
         self._settings = settings
         self._documents = folder
         self._calls = 0
@@ -106,6 +104,16 @@ class Terraform(GivenMachines):
     def node_names(cls, settings: TerraformSettings, parameters: Mapping[str, Any]) -> tuple[str, ...]:
         """The names in the settings; empty: known after `apply`."""
         return settings.nodes
+
+    @classmethod
+    def part_names(cls, settings: TerraformSettings) -> tuple[str, ...]:
+        """The link of a node, and its service if the settings probe it."""
+        return ("ssh", "service") if settings.health else ("ssh",)
+
+    @classmethod
+    def state_names(cls, settings: TerraformSettings) -> tuple[str, ...]:
+        """None but Seatrial's own."""
+        return ()
 
     # Deployment
 
@@ -254,7 +262,9 @@ class Terraform(GivenMachines):
             if isinstance(text, str) and len(text) >= SHORTEST:
                 ctx.secret(text)
         if not _maskable(one["value"]):
-            ctx.log(f"the sensitive output {name!r} is left out: only texts of {SHORTEST} characters can be masked", "debug")
+            ctx.log(
+                f"the sensitive output {name!r} is left out: only texts of {SHORTEST} characters can be masked", "debug"
+            )
 
     async def power(self, ctx: Context, node: Node, what: Powers) -> bool:
         """Run the command that the settings have for it, or act from inside the node; False for another power."""
@@ -275,6 +285,10 @@ class Terraform(GivenMachines):
             said = end((done.stderr.strip() or done.stdout.strip()), 300)
             text = f"{verb}: {' '.join(argv)} {done.ended}: {said}"
             raise CannotTell(f"{text}: {done.accident}") if done.accident else StepFailed(text)
+        if what in (Powers.STOP, Powers.CRASH):
+            self._off.add(node.name)  # what still answers of it refutes this
+        else:
+            self._off.discard(node.name)
         return True
 
     # The tool

@@ -62,9 +62,7 @@ async def remove(resource: Resource) -> None:
 class _Work:
     """Questions to the tool about one deployment."""
 
-    def __init__(
-        self, program: Tool, folder: Path, environment: Mapping[str, str], supervisor: Supervisor
-    ) -> None:
+    def __init__(self, program: Tool, folder: Path, environment: Mapping[str, str], supervisor: Supervisor) -> None:
         self._given = (folder, environment, supervisor)
         self._program = program
 
@@ -81,7 +79,9 @@ async def _confirm(work: _Work, output: Output, lost: set[str]) -> None:
     """The state is empty, and nothing was being made that it does not know."""
     if left := [address for address, _ in _resources(await work.state())]:
         named = ", ".join(left[:5]) + (f" and {len(left) - 5} more" if len(left) > 5 else "")
-        raise StepFailed(f"destroy ended with exit code 0, but the state still has {named} (output: {shown(output.file)})")
+        raise StepFailed(
+            f"destroy ended with exit code 0, but the state still has {named} (output: {shown(output.file)})"
+        )
     if lost:
         named = ", ".join(sorted(lost))
         raise LeftBehind(

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from seatrial.errors import CannotTell, nearest
-from seatrial.links.inventory.terraform import TerraformNodes
+from seatrial.links.inventory.terraform import DEFAULT, TerraformNodes
 from seatrial.links.terraform import configuration
 from seatrial.model.values import Argv, Duration
 from seatrial.systems.machines.settings import MachineSettings
+from seatrial.systems.settings import Probe
 
 VERBS = ("init", "plan", "apply", "destroy")
 
@@ -33,8 +34,10 @@ class TerraformSettings(MachineSettings):
     """Files with more values (`-var-file`), relative to `folder`; `variables` and parameters come before them."""
     env: Mapping[str, str] = field(default_factory=dict)
     """More environment variables of the tool, such as the credentials of a provider."""
-    inventory: TerraformNodes = TerraformNodes()
+    inventory: TerraformNodes = DEFAULT
     """Where the nodes are after `apply`: an output (`nodes`), or resources."""
+    health: Probe | None = None
+    """How Seatrial asks a node whether its service is healthy; without it, only the links are measured."""
     backend: Literal["own", "configured"] = "own"
     """`own`: a state of the trial's own, in its folder, whatever the configuration says. `configured`: the backend of
     the configuration, in a workspace of the trial's own."""
