@@ -50,6 +50,9 @@ class TerraformNodes:
     """The output with the nodes."""
     resources: Mapping[str, ResourceNames] = field(default_factory=dict)
     """Instead of an output: resource type to its attributes, from `show -json`."""
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    """Variables of every node that does not have its own, as in an inventory: `user`, `key`, `accept`,
+    `ansible_connection`, …"""
 
 
 DEFAULT = TerraformNodes()
@@ -73,7 +76,8 @@ def without_secrets(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def hosts_of(data: Mapping[str, Any], where: TerraformNodes) -> Hosts:
     """The nodes of `output -json` or `show -json`; Wrong when they are not where they should be."""
-    return from_outputs(data, where.output) if is_outputs(data) else from_resources(data, where.resources)
+    hosts = from_outputs(data, where.output) if is_outputs(data) else from_resources(data, where.resources)
+    return {name: Lined({**where.variables, **own}) for name, own in hosts.items()}
 
 
 def from_outputs(data: Mapping[str, Any], output: str = OUTPUT) -> Hosts:

@@ -65,7 +65,7 @@ async def run(call: Call, under: Supervisor, output: Callable[[bytes], None], st
     StepFailed with the tool's own errors when it fails, Overrun when it takes too long; CannotTell when somebody holds
     the lock of its state, when something else ended it, or when a registry did not answer.
     """
-    messages, follower = Messages(call.source), _Follower(call.log)
+    messages, follower = Messages(call.verb, call.source), _Follower(call.log)
     call.log.parent.mkdir(parents=True, exist_ok=True)
     call.log.unlink(missing_ok=True)
     pid = 0

@@ -69,8 +69,8 @@ class Change:
 class Messages:
     """All messages of one call so far; `source` is the folder to name before files."""
 
-    def __init__(self, source: str = "") -> None:
-        self._source = source
+    def __init__(self, verb: str = "", source: str = "") -> None:
+        self._verb, self._source = verb, source
         self.errors: list[Diagnostic] = []
         self.changes: list[Change] = []
         self.working: dict[str, str] = {}
@@ -81,16 +81,18 @@ class Messages:
         try:
             said = json.loads(line)
         except ValueError:
-            return line.rstrip()  # a panic, or a program of the configuration
+            return "" if self._verb == "init" else line.rstrip()  # a panic; `init` explains the tool
         if not isinstance(said, dict):
             return line.rstrip()
         kind = said.get("type")
         if kind == "diagnostic":
             return self._diagnosed(said.get("diagnostic") or {})
+        if self._verb == "init":
+            return ""
         if kind == "planned_change":
             change = Change(action=_text(said, "change", "action"), address=_text(said, "change", "resource", "addr"))
             self.changes.append(change)
-            return str(change)
+            return "" if self._verb == "apply" else str(change)  # it says the plan again
         if kind == _STARTS:
             self.working[_text(said, "hook", "resource", "addr")] = _text(said, "hook", "action")
         elif kind in _ENDS:
@@ -118,7 +120,7 @@ def diagnostic(said: Mapping[str, Any], source: str = "") -> Diagnostic:
     )
 
 
-def in_words(errors: Sequence[Diagnostic], most: int = 3) -> str:
+def in_words(errors: Sequence[Diagnostic], most: int = 1) -> str:
     """The errors on one line, the ones with a place in a file first; an interruption explains nothing if others do."""
     telling = [error for error in errors if error.summary != "execution halted"] or list(errors)
     telling.sort(key=lambda error: not error.file)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -139,7 +140,7 @@ class Terraform(GivenMachines):
         done = await process.run(
             argv, cwd=ready.place.folder, env=ready.environment, timeout=tool.ANSWERS, under=await supervised(ctx)
         )
-        messages = Messages(shown(ready.place.source))
+        messages = Messages("validate", shown(ready.place.source))
         for said in _object(done.stdout).get("diagnostics") or ():
             messages.read(json.dumps({"type": "diagnostic", "diagnostic": said}))
         calls.judged("validate", ready.tool, done, messages, end(done.stderr, 2000))
@@ -240,6 +241,7 @@ class Terraform(GivenMachines):
     async def list_nodes(self, ctx: Context) -> Sequence[Node]:
         """The nodes of the output or of the resources that the settings name."""
         ready, where = self._prepared, self._settings.inventory
+        where = replace(where, variables=ctx.bind(dict(where.variables)))
         words = ["show", "-json", "-no-color"] if where.resources else ["output", "-json", "-no-color"]
         done = await tool.ask(ready.tool, words, ready.place.folder, ready.environment, await supervised(ctx))
         what = f"the {'state' if where.resources else 'outputs'} of {shown(ready.place.source)}"
