@@ -27,7 +27,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo docs reference example-consultancy example-pytest example-webapp test check prose format truth bench bench-machines bench-preflight bench-traps backends dist pins clean
+.PHONY: help install demo docs reference example-consultancy example-pytest example-tofu example-webapp test check prose format truth bench bench-machines bench-preflight bench-traps backends dist pins clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ example-consultancy: $(STAMP) ## Check a Django project, a worker and a site bef
 
 example-pytest: $(STAMP) ## Deploy a cluster as a pytest fixture, lose nodes, and test what it still does
 	$(BIN)/python -m pytest examples/pytest -p no:cacheprovider $(EXAMPLE_ARGS)
+
+example-tofu: $(STAMP) ## Deploy containers with OpenTofu, lose one and get it back (needs root, Podman and `make backends`)
+	$(BIN)/python -m scripts.with_tools seatrial run examples/tofu/seatrial.yaml $(EXAMPLE_ARGS)
 
 # EXAMPLE_ARGS are passed to `seatrial run`, for example '--run-test cloudstack-workflow-web-only'; --sweep only cleans up.
 example-webapp: $(STAMP) ## Deploy a web app with its own GitHub Actions workflows, verify it, tear it down: four suites (needs root)

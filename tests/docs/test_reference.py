@@ -51,6 +51,9 @@ def test_check_accepts_an_example(kind: str, name: str, tmp_path: Path, monkeypa
     (tmp_path / "hosts.ini").write_text("n11 ansible_host=192.0.2.11\n")
     (tmp_path / "compose.yaml").write_text("services: {web: {image: web}}\n")
     (tmp_path / "verify_data.sh").touch()
+    (tmp_path / "infra").mkdir()
+    declared = 'variable "prefix" {}\nvariable "password" {}\noutput "nodes" { value = {} }\n'
+    (tmp_path / "infra" / "main.tf").write_text(declared)
     (tmp_path / "keys").mkdir()
     for key in ("replaced", "id_ed25519"):
         (tmp_path / "keys" / key).touch()

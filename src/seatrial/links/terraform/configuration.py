@@ -23,7 +23,7 @@ OVERRIDE = "zz_seatrial_override.tf.json"
 """Its backend takes the place of the configuration's own; the tools read override files in the order of their names."""
 
 _NEVER = (".terraform", ".git", ".seatrial", ".venv", "node_modules", "__pycache__", "terraform.tfstate.d")
-"""Folders that are no part of a configuration, or the user's own state."""
+"""Folders outside of a configuration, or with the user's own state."""
 
 _STATE = re.compile(r".*\.tfstate(\.\d+)?(\.backup)?|\.terraform\.tfstate\.lock\.info|.*\.tfplan")
 

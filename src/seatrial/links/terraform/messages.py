@@ -24,6 +24,9 @@ _UNREACHABLE = re.compile(
     re.IGNORECASE,
 )
 
+_EMPTY = re.compile(r"^execution halted$|encountered problems during initiali[sz]ation")
+"""Summaries of errors that only say that there are others."""
+
 
 @frozen
 class Diagnostic:
@@ -122,7 +125,7 @@ def diagnostic(said: Mapping[str, Any], source: str = "") -> Diagnostic:
 
 def in_words(errors: Sequence[Diagnostic], most: int = 1) -> str:
     """The errors on one line, the ones with a place in a file first; an interruption explains nothing if others do."""
-    telling = [error for error in errors if error.summary != "execution halted"] or list(errors)
+    telling = [error for error in errors if not _EMPTY.search(error.summary)] or list(errors)
     telling.sort(key=lambda error: not error.file)
     more = f" (and {len(telling) - most} more)" if len(telling) > most else ""
     return "; ".join(map(str, telling[:most])) + more

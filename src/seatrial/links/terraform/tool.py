@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,6 +28,8 @@ ANSWERS = 60.0
 KEEP = 256 * 1024 * 1024
 """Bytes of an answer: a state may be large, and a cut one cannot be read."""
 
+_OBJECT = re.compile(r"^\{", re.MULTILINE)
+
 
 @frozen
 class Tool:
@@ -43,24 +46,25 @@ class Tool:
 
 
 async def find(wanted: str, environment: Mapping[str, str]) -> Tool:
-    """The wanted tool, or the first that answers; ToolMissing, with the reason of each, when none does."""
+    """The wanted tool (`auto`: the first that answers); ToolMissing, with the reason of each, when none does."""
     whys = []
-    for name in (wanted,) if wanted else tuple(TOOLS):
+    for name in TOOLS if wanted == "auto" else (wanted,):
         program = shutil.which(name, path=environment.get("PATH"))
         if program is None:
             whys.append(f"{name} is not on PATH")
             continue
         try:
             done = await process.run([program, "version", "-json"], env=environment, timeout=ANSWERS)
-            version = str(json.loads(done.stdout)["terraform_version"])
-        except (ValueError, KeyError, TypeError, TimeoutError, CannotTell) as error:
+            version = str(document(done.stdout)["terraform_version"])
+        except (ValueError, KeyError, TimeoutError, CannotTell) as error:
             whys.append(f"{program} does not say its version: {error}")
             continue
         if _numbers(version) < OLDEST[name]:
             whys.append(f"{program} is {version}; needed: {'.'.join(map(str, OLDEST[name]))} or newer")
             continue
         return Tool(program=program, name=name, version=version)
-    raise ToolMissing(f"neither OpenTofu nor Terraform answers: {'; '.join(whys)}" if not wanted else "; ".join(whys))
+    answers = "neither OpenTofu nor Terraform answers" if wanted == "auto" else f"{TOOLS[wanted]} does not answer"
+    raise ToolMissing(f"{answers}: {'; '.join(whys)}")
 
 
 def _numbers(version: str) -> tuple[int, ...]:
@@ -88,9 +92,15 @@ async def ask_json(
     """The same for an answer that is a JSON object."""
     done = await ask(tool, words, cwd, environment, under)
     try:
-        found = json.loads(done.stdout)
+        return document(done.stdout)
     except ValueError as error:
-        raise CannotTell(f"`{tool.name} {' '.join(words)}` printed no JSON: {error}") from None
+        raise CannotTell(f"`{tool.name} {' '.join(words)}` printed no JSON object: {error}") from None
+
+
+def document(text: str) -> Mapping[str, Any]:
+    """The JSON object in an answer; ValueError without one. OpenTofu prints warnings about its settings before it."""
+    begin = _OBJECT.search(text)
+    found = json.loads(text[begin.start() :] if begin else text)
     if not isinstance(found, dict):
-        raise CannotTell(f"`{tool.name} {' '.join(words)}` printed {type(found).__name__}, not an object")
+        raise ValueError(f"it is {type(found).__name__}")
     return found

@@ -26,8 +26,8 @@ class TerraformSettings(MachineSettings):
 
     folder: str = "."
     """The folder of the configuration, relative to the document. The tool works in a copy of it."""
-    tool: Literal["", "tofu", "terraform"] = ""
-    """The program; default: `tofu`, or `terraform` where there is no OpenTofu."""
+    tool: Literal["auto", "tofu", "terraform"] = "auto"
+    """The program; `auto`: `tofu`, or `terraform` where OpenTofu does not answer."""
     variables: Mapping[str, Any] = field(default_factory=dict)
     """Values of its variables; they come before the suite's parameters, which set the variables of the same names."""
     variable_files: tuple[str, ...] = ()

@@ -67,7 +67,7 @@ class Place:
 
 
 def prepare(ctx: Context, settings: TerraformSettings, documents: Path) -> Place:
-    """Make the place anew."""
+    """Make the place, and remove what an earlier attempt left there."""
     source = (documents / str(ctx.bind(settings.folder))).resolve()
     if not source.is_dir() or not configuration.files(source):
         raise UsageError(f"{shown(source)} holds no configuration of OpenTofu or Terraform")
