@@ -22,16 +22,16 @@ PATIENCE = 60.0
 """Seconds for one answer; a busy machine is slow."""
 
 
-def installed() -> Path:
-    """The server's program, installed from npm into the user's cache, by its version."""
+def installed(package: str, program: str) -> Path:
+    """A program of an npm package, such as `name@1.2.3`, installed into the user's cache."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "seatrial-tests" / PACKAGE.replace("@", "-")
+    folder = cache / "seatrial-tests" / package.replace("/", "-")
     if not (folder / "done").exists():
         folder.mkdir(parents=True, exist_ok=True)
-        argv = ["npm", "install", "--no-audit", "--no-fund", "--no-save", "--prefix", str(folder), PACKAGE]
+        argv = ["npm", "install", "--no-audit", "--no-fund", "--no-save", "--prefix", str(folder), package]
         subprocess.run(argv, check=True, capture_output=True, timeout=300)
         (folder / "done").touch()
-    return folder / "node_modules" / "yaml-language-server" / "bin" / "yaml-language-server"
+    return folder / "node_modules" / package.rpartition("@")[0] / program
 
 
 class LanguageServer:
@@ -133,7 +133,7 @@ def _text(documentation: Any) -> str:
 @contextmanager
 def running() -> Iterator[LanguageServer]:
     """A server for one test module; it never fetches a schema from elsewhere."""
-    argv = ["node", str(installed()), "--stdio"]
+    argv = ["node", str(installed(PACKAGE, "bin/yaml-language-server")), "--stdio"]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         server = LanguageServer(process)
         yaml = {"schemaStore": {"enable": False}, "validate": True, "completion": True}

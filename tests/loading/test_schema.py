@@ -75,7 +75,8 @@ def test_classes_and_keys_are_described(registry: Registry) -> None:
 
 
 def bare(made: Any, path: str = "", definitions: Any = None) -> Iterator[str]:
-    """The properties without a description, their own or of the definition they refer to, in the whole schema."""
+    """The properties without a description, their own or of the definition they refer to, in the whole schema;
+    conditions only narrow properties that are described elsewhere."""
     if isinstance(made, dict):
         definitions = definitions or made.get("$defs", {})
         properties = made.get("properties")
@@ -84,7 +85,7 @@ def bare(made: Any, path: str = "", definitions: Any = None) -> Iterator[str]:
             if "description" not in {**referred, **one}:
                 yield f"{path}{name}"
         for key, value in made.items():
-            yield from () if key == "if" else bare(value, f"{path}{key}.", definitions)
+            yield from () if key in ("if", "else") else bare(value, f"{path}{key}.", definitions)
     elif isinstance(made, list):
         for value in made:
             yield from bare(value, path, definitions)

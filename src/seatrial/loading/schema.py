@@ -56,8 +56,7 @@ def schema_of_settings(registry: Registry) -> Schema:
         title = registry.mark("provider", name).description
         providers[name] = {"$ref": f"#/$defs/provider-{name}", "description": title}
     made["providers"] = {**_object(providers), "description": made["providers"]["description"]}
-    made["system"] = {"$ref": "#/$defs/system", "description": made["system"]["description"]}
-    maker.defs["system"] = maker.system()
+    made["system"] = {**maker.system()["anyOf"][-1], "description": made["system"]["description"]}
     return {"$schema": DRAFT, "title": SETTINGS, **_object(made), **maker.rest()}
 
 
@@ -120,7 +119,9 @@ class _Maker:
             return {}
         kind: Schema = {"properties": {"kind": {"enum": theirs}}, "required": ["kind"]}
         made = {"properties": {"system": {"anyOf": [{"enum": theirs}, kind]}}, "required": ["system"]}
-        ours = {"provider": self._one_of("provider", self.registry.names("provider"))}
+        known = self._one_of("provider", self.registry.names("provider"))
+        self.defs["provider"] = {**known, "description": "The provider of its nodes."}
+        ours = {"provider": {"$ref": "#/$defs/provider"}}
         below = {"if": made, "else": {"properties": ours}}
         return {
             "if": made,
