@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,4 +16,8 @@ from tests.acceptance.harness import Project, processes_of
 def project(tmp_path: Path) -> Iterator[Project]:
     project = Project(tmp_path)
     yield project
-    assert processes_of(tmp_path) == [], "the test left processes"
+    left = processes_of(tmp_path)
+    for pid, _ in left:  # also when the test failed before its own clean-up
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    assert left == [], "the test left processes"
