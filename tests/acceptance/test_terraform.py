@@ -48,6 +48,10 @@ output "password" {
   value     = var.password
   sensitive = true
 }
+output "token" {
+  value     = strrev("emases fo nekot")
+  sensitive = true
+}
 """
 
 UNNAMED = (
@@ -132,7 +136,8 @@ def test_a_configuration_is_deployed_a_node_is_lost_and_back_and_nothing_is_left
     name: str, project: Infra, on_path: Callable[[str], None]
 ) -> None:
     on_path(name)
-    infra = project.folder / "infra"
+    infra, prod = project.folder / "infra", project.folder / "prod.tfstate"
+    project.configure(f'terraform {{\n  backend "local" {{ path = "{prod}" }}\n}}\n' + MAIN)
     (infra / "terraform.tfstate").write_text("the user's own")
     before = sorted(infra.rglob("*"))
     ran = project.seatrial("run", project.suite(*LOST, system={"tool": name}, size=3))
@@ -140,6 +145,7 @@ def test_a_configuration_is_deployed_a_node_is_lost_and_back_and_nothing_is_left
     assert project.there() == []
     assert project.left() == []
     assert sorted(infra.rglob("*")) == before  # nothing is written beside the configuration
+    assert not prod.exists()
     planned = [one["data"]["text"] for one in project.events() if "the plan: " in str(one["data"].get("text", ""))]
     assert planned, "the journal has no plan"
     assert "+ terraform_data.node[2]" in planned[0]
@@ -156,14 +162,18 @@ def test_a_secret_is_on_no_command_line_and_in_no_file_that_stays(project: Infra
     document = project.suite(
         {"step": "deploy", "id": "d"},
         {"step": "custom_command", "custom_command": "test ${{ steps.d.outputs.password }} = hunter2-of-trial"},
-        {"step": "custom_command", "custom_command": "echo ${{ steps.d.outputs.password }}"},
+        {
+            "step": "custom_command",
+            "custom_command": "echo ${{ steps.d.outputs.password }} ${{ steps.d.outputs.token }}",
+        },
         system={"tool": "terraform", "variables": {"password": "${{ secrets.PW }}"}},
     )
     ran = project.seatrial("run", document, env=environment)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "apply" in words.read_text()
     files = [file for file in project.folder.rglob("*") if file.is_file() and file != document]
-    assert [file for file in files if b"hunter2-of-trial" in file.read_bytes()] == []
+    for secret in (b"hunter2-of-trial", b"token of sesame"):
+        assert [file for file in files if secret in file.read_bytes()] == []
 
 
 @pytest.mark.backend("terraform")
