@@ -35,6 +35,16 @@ for verb in ("init", "deploy", "status", "destroy"):
 inventory = "out/hosts.yaml"
 """
 MAKEFILE = "up:\n\t./bring-up >inventory/hosts.ini\ndown:\n\trm -rf inventory\n"
+COMPOSE = "services: {web: {image: shop}, db: {image: postgres}}\n"
+TOFU = """\
+variable "region" {
+  type = string
+}
+variable "size" { default = 3 }
+output "nodes" {
+  value = { n1 = { ansible_host = "n1", ansible_connection = "podman" } }
+}
+"""
 DEPLOY = """\
 on:
   workflow_dispatch:
@@ -55,6 +65,8 @@ COMPLETE: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "a command line in Python": ("command", {"keel": CLI}),
     "two scripts": ("command", {"deploy.sh": "#!/bin/sh\ncp x hosts.ini\n", "bin/teardown.sh": "#!/bin/sh\n"}),
     "a Makefile": ("command", {"Makefile": MAKEFILE, "inventory.yml": "all: {hosts: {n1: {}}}\n"}),
+    "a compose file": ("compose", {"docker-compose.yml": COMPOSE, "docker-compose.override.yml": COMPOSE}),
+    "a configuration of OpenTofu": ("terraform", {"main.tf": TOFU, "terraform.tfvars": 'region = "eu"\n'}),
 }
 """Folders with all that a scenario needs: the system, and the files (those that begin with `#!` are executable)."""
 
@@ -97,6 +109,11 @@ def steps_of(folder: Path, files: Mapping[str, str]) -> list[str]:
 def test_the_steps_fit_the_powers_of_the_deployer(tmp_path: Path) -> None:
     six = ["deploy", "validate", "stop_node", "validate", "start_node", "destroy"]
     assert steps_of(tmp_path / "own", {"cluster.sh": CLUSTER}) == six
+    assert steps_of(tmp_path / "compose", {"compose.yaml": COMPOSE}) == six
+    assert steps_of(tmp_path / "containers", {"main.tf": TOFU}) == six, "the engine stops them"
+    elsewhere = TOFU.replace(', ansible_connection = "podman"', "")
+    rebooted = ["deploy", "validate", "restart_node", "validate", "destroy"]
+    assert steps_of(tmp_path / "machines", {"main.tf": elsewhere}) == rebooted
     guest = ["init", "deploy", "validate", "restart_node", "validate", "destroy"]
     assert steps_of(tmp_path / "guest", {"keel": CLI}) == guest
 
@@ -133,6 +150,14 @@ def test_workflows_are_recognised_with_their_artifacts_and_the_inputs_that_they_
 def test_without_a_teardown_it_is_asked_for(tmp_path: Path) -> None:
     told = begin(filled(tmp_path, {".github/workflows/deploy.yaml": DEPLOY}))
     assert "a workflow that removes what the deploy workflow made" in told
+
+
+def test_variables_and_outputs_of_a_configuration_are_asked_for(tmp_path: Path) -> None:
+    text = TOFU.replace('"nodes"', '"machines"').replace("default = 3", "")
+    assert "as `variables: {region: …}`" in begin(filled(tmp_path / "region", {"main.tf": TOFU}))
+    told = begin(filled(tmp_path, {"main.tf": text}))
+    assert "as `variables: {region: …, size: …}`" in told
+    assert "as `inventory: {output: NAME}`; declared are machines" in told
 
 
 def test_of_several_deployments_one_is_chosen_by_the_user(tmp_path: Path) -> None:

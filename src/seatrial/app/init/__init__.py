@@ -137,18 +137,18 @@ def _not_recognised(folder: Path) -> Iterator[str]:
 def _first(files: Files, document: str, kind: str, found: Recognised) -> Iterator[str]:
     """Write the scenario with the first outage for which there are powers; yield what a person must add."""
     path = files.folder / document
-    plain = scenario(kind, found, None, SCHEMA)
-    if not files.write(document, lambda: plain):
+    text = scenario(kind, found, None, SCHEMA)
+    if not files.write(document, lambda: text):
         return
     for outage in OUTAGES:
         path.write_text(scenario(kind, found, outage, SCHEMA), encoding="utf-8")
         if not _problems(path, files.folder):
             files.lines.append(f"        it deploys, {outage.words} {found.node or 'one node'}, looks, and destroys")
-            return
-    path.write_text(plain, encoding="utf-8")
-    needed = [(number, line) for number, line in enumerate(plain.splitlines(), 1) if NEEDED in line]
-    for number, line in needed:
-        yield f"{path}:{number}: {line.partition(NEEDED)[2]}"
+            text = scenario(kind, found, outage, SCHEMA)
+            break
+    path.write_text(text, encoding="utf-8")
+    needed = [(number, line) for number, line in enumerate(text.splitlines(), 1) if NEEDED in line]
+    yield from (f"{path}:{number}: {line.partition(NEEDED)[2]}" for number, line in needed)
     if not needed:
         yield from map(str, _problems(path, files.folder))
 

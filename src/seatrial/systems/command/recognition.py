@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from seatrial.spi import Recognised
+from seatrial.systems.machines.recognition import container_verbs
 
 LARGEST = 512 * 1024
 """Bytes of a file that is read for its verbs."""
@@ -125,6 +126,8 @@ def _told(folder: Path, way: str, files: Iterable[str], verbs: dict[str, str], l
     if "destroy" not in verbs:
         lines.append(f"# needed: {NO_DESTROY}")
     inventory = _inventory(folder, files)
+    if not set(WITH_NODE) & set(verbs):
+        lines += container_verbs(map(_text, (folder / name for name in (*files, inventory) if name)))
     lines.append(f"inventory: {{file: {inventory}}}" if inventory else f"# needed: {NO_INVENTORY}")
     lines += [
         "# health: {tcp: 5432, timeout: 2s} # how your service on a node is asked: `http`, `tcp` or `command`",

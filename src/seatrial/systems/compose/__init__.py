@@ -14,7 +14,7 @@ from seatrial.model.reading import Health, absent, measured
 from seatrial.model.resource import Node, Resource
 from seatrial.model.scenario import Suite
 from seatrial.registry import system
-from seatrial.spi import AdoptsNodes, Context, link_of
+from seatrial.spi import AdoptsNodes, Context, Recognised, link_of
 from seatrial.spi.concurrency import NODES_AT_ONCE, map_concurrently
 from seatrial.systems.compose.containers import Container, listed, node_name, service_of, to_node
 from seatrial.systems.compose.model import Composition, Port, override, read
@@ -56,6 +56,13 @@ class Compose(Declared):
         self._composition: Composition | None = None
         self._awaited: set[str] = set()
         """Nodes not yet seen to run since `deploy`: one that ends for good cannot come up any more."""
+
+    @classmethod
+    def recognise(cls, folder: Path, way: str) -> Recognised | None:
+        """A compose file."""
+        from seatrial.systems.compose.recognition import recognised
+
+        return recognised(_standard(folder), way)
 
     @classmethod
     def part_names(cls, settings: ComposeSettings) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from seatrial.model.resource import Node, Resource
 from seatrial.model.scenario import Suite
 from seatrial.model.values import Argv, argv_of
 from seatrial.registry import system
-from seatrial.spi import Context, Powers
+from seatrial.spi import Context, Powers, Recognised
 from seatrial.spi.output import cleanup_output
 from seatrial.systems.machines import IN_GUEST, GivenMachines, roots_of
 from seatrial.systems.settings import fill
@@ -90,6 +90,13 @@ class Terraform(GivenMachines):
             self.deadlines["destroy"] = settings.timeouts["destroy"]
 
     # Before the run
+
+    @classmethod
+    def recognise(cls, folder: Path, way: str) -> Recognised | None:
+        """Files of a configuration."""
+        from seatrial.systems.terraform.recognition import recognise
+
+        return recognise(folder, way)
 
     @classmethod
     def check_suite(cls, suite: Suite, environment: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], str, str]]:
