@@ -1,4 +1,4 @@
-"""What the files of a deployment tell of the machines that it makes."""
+"""What the files of a deployment say about the machines that it makes."""
 
 from __future__ import annotations
 
