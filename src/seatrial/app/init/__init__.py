@@ -5,6 +5,7 @@ The scenario is for the deployment in the folder, if a system recognises one, el
 
 from __future__ import annotations
 
+import itertools
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -135,18 +136,18 @@ def _not_recognised(folder: Path) -> Iterator[str]:
 
 
 def _first(files: Files, document: str, kind: str, found: Recognised) -> Iterator[str]:
-    """Write the scenario with the first outage for which there are powers; yield what a person must add."""
+    """Write the scenario that tells most among those that `seatrial check` takes; yield what a person must add."""
     path = files.folder / document
     text = scenario(kind, found, None, SCHEMA)
     if not files.write(document, lambda: text):
         return
-    for outage in OUTAGES:
-        path.write_text(scenario(kind, found, outage, SCHEMA), encoding="utf-8")
+    for outage, whole in itertools.product((*OUTAGES, None), (True, False)):
+        text = scenario(kind, found, outage, SCHEMA, whole=whole)
+        path.write_text(text, encoding="utf-8")
         if not _problems(path, files.folder):
-            files.lines.append(f"        it deploys, {outage.words} {found.node or 'one node'}, looks, and destroys")
-            text = scenario(kind, found, outage, SCHEMA)
+            away = f"{outage.words} {found.node or 'one node'}, " if outage else ""
+            files.lines.append(f"        it deploys, {away}looks, and destroys")
             break
-    path.write_text(text, encoding="utf-8")
     needed = [(number, line) for number, line in enumerate(text.splitlines(), 1) if NEEDED in line]
     yield from (f"{path}:{number}: {line.partition(NEEDED)[2]}" for number, line in needed)
     if not needed:

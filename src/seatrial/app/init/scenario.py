@@ -65,58 +65,57 @@ NO_POWER = """\
 """
 
 
-def scenario(kind: str, found: Recognised, outage: Outage | None, schema: str) -> str:
-    """The whole document."""
+def scenario(kind: str, found: Recognised, outage: Outage | None, schema: str, *, whole: bool = True) -> str:
+    """The whole document; `whole`: the system can say how the whole is, else only how its nodes are."""
     head = (
         f"# yaml-language-server: $schema=../{schema}\n"
         f"# Written by `seatrial init` for {', '.join(found.files)}. It is yours: init never changes it again.\n"
     )
     system = "system:\n" + textwrap.indent(f"kind: {kind}\n{found.settings}", "  ")
     suite = textwrap.indent(found.suite, " " * 4)
-    return f"{head}{system}\ntest_suites:\n  first:\n{suite}    workflow:\n" + textwrap.indent(
-        "".join(_steps(found, outage)), " " * 6
-    )
+    steps = textwrap.indent("".join(_steps(found, outage, whole)), " " * 6)
+    return f"{head}{system}\ntest_suites:\n  first:\n{suite}    workflow:\n{steps}"
 
 
-def _steps(found: Recognised, outage: Outage | None) -> Iterator[str]:
+def _steps(found: Recognised, outage: Outage | None, whole: bool) -> Iterator[str]:
     if found.prepare:
         yield _step("step: init")
     yield _step("step: deploy")
-    yield _step(
-        "step: validate",
-        "description: Everything is up, as measured",
-        "checks: [cluster_status, all_nodes_running]",
-        "retry: {timeout: 60s}",
-    )
+    yield _up("Everything is up", whole)
     if outage is None:
         yield NO_POWER
     else:
-        yield from _outage(found, outage)
+        yield from _outage(found, outage, whole)
     yield _step("step: destroy")
 
 
-def _outage(found: Recognised, outage: Outage) -> Iterator[str]:
+def _up(description: str, whole: bool) -> str:
+    return _step(
+        "step: validate",
+        f"description: {description}",
+        f"checks: [{'cluster_status' if whole else 'ssh_connectivity'}, all_nodes_running]",
+        *(() if whole else ("# With `health:` above, `cluster_status` says how the whole is.",)),
+        "retry: {timeout: 60s}",
+    )
+
+
+def _outage(found: Recognised, outage: Outage, whole: bool) -> Iterator[str]:
     node = found.node or '"${{ steps.away.outputs.node }}"'
     yield _step(*outage.away, *(() if found.node else ("id: away",)), f"target_node: {found.node or 'any'}")
-    if outage.back:
-        yield _step(
-            "step: validate",
-            "description: The loss is noticed",
-            "checks:",
-            f"  - {{check: node_status, node: {node}, state: stopped}}",
-            "  - cluster_status!=running",
-            "  # Does your service still answer without this node? Ask it:",
-            '  # - {check: http, url: "http://…/"}',
-            "retry: {timeout: 60s}",
-        )
-        yield _step(*outage.back, f"target_node: {node}")
-    else:
-        yield _step(
-            "step: validate",
-            "description: It is back",
-            "checks: [cluster_status, all_nodes_running]",
-            "retry: {timeout: 60s}",
-        )
+    if not outage.back:
+        yield _up("It is back", whole)
+        return
+    yield _step(
+        "step: validate",
+        "description: The loss is noticed",
+        "checks:",
+        f"  - {{check: node_status, node: {node}, state: stopped}}",
+        *(("  - cluster_status!=running",) if whole else ()),
+        "  # Does your service still answer without this node? Ask it:",
+        '  # - {check: http, url: "http://…/"}',
+        "retry: {timeout: 60s}",
+    )
+    yield _step(*outage.back, f"target_node: {node}")
 
 
 def _step(*keys: str) -> str:
