@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.acceptance.harness import Project, suite, until
+from tests.acceptance.harness import Document, Project, processes_of, suite, until
 
 
 @pytest.fixture
@@ -18,8 +18,9 @@ def killed(project: Project) -> Path:
     return kill_one(project)
 
 
-def kill_one(project: Project) -> Path:
-    document = project.write("long.json", suite("init", "deploy", {"step": "wait", "for": "60s"}))
+def kill_one(project: Project, *first: Document | str) -> Path:
+    steps = first or ("init", "deploy")
+    document = project.write("long.json", suite(*steps, {"step": "wait", "for": "60s"}))
     process = project.start("run", document, "--format", "none")
     until(
         lambda: (
@@ -59,6 +60,35 @@ def test_a_ledger_that_cannot_be_read_stays_is_named_and_is_exit_code_4(
     file.write_bytes(whole)
     assert project.seatrial("clean").returncode == 0
     assert project.left() == []
+
+
+DAEMON = {"step": "custom_command", "custom_command": "setsid sleep 600 >/dev/null 2>&1 &"}
+
+
+@pytest.mark.parametrize("damage", [lambda whole: b"", lambda whole: RUBBISH + whole])
+def test_programs_of_a_run_whose_ledger_cannot_be_read_are_ended_by_their_tags(
+    damage: Callable[[bytes], bytes], project: Project
+) -> None:
+    kill_one(project, DAEMON)
+    file = ledger(project)
+    file.write_bytes(damage(file.read_bytes()))
+    assert "would remove process" in project.seatrial("clean", "--dry-run").stdout
+    assert [what for _, what in processes_of(project.folder) if "sleep" in what]
+    cleaned = project.seatrial("clean")
+    assert (cleaned.returncode, "removed process" in cleaned.stdout) == (4, True), cleaned.stdout
+    assert processes_of(project.folder) == []
+
+
+def test_programs_of_a_later_seatrial_are_left_to_it(project: Project) -> None:
+    kill_one(project, DAEMON)
+    file = ledger(project)
+    whole = file.read_bytes()
+    file.write_bytes(whole.replace(b'"version":1', b'"version":99', 1))
+    cleaned = project.seatrial("clean")
+    assert (cleaned.returncode, "use a later one" in cleaned.stdout) == (4, True), cleaned.stdout
+    assert [what for _, what in processes_of(project.folder) if "sleep" in what]
+    file.write_bytes(whole)
+    assert project.seatrial("clean").returncode == 0
 
 
 def test_a_ledger_that_cannot_be_opened_keeps_no_other_run_from_being_cleaned(project: Project, killed: Path) -> None:

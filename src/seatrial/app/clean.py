@@ -12,11 +12,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from seatrial.app.orphans import Cleaned, give_back_orphans, listed_by, owners_of, planned, release_leases, started
+from seatrial.app.orphans import (
+    Cleaned,
+    end_tagged,
+    give_back_orphans,
+    listed_by,
+    owners_of,
+    planned,
+    release_leases,
+    started,
+)
 from seatrial.app.project import Project, find
 from seatrial.engine.cleanup import Owners, Sweep, listed
 from seatrial.engine.journal import Journal, read
-from seatrial.engine.ledger import Entry, Ledger, living
+from seatrial.engine.ledger import Entry, LaterVersion, Ledger, living
 from seatrial.engine.masked_files import protect
 from seatrial.engine.masking import Masks
 from seatrial.errors import LeftBehind, UsageError
@@ -95,6 +104,8 @@ async def clean(options: CleanOptions) -> Cleaned:
             why = str(error) if isinstance(error, LeftBehind) else f"{type(error).__name__}: {error}"
             cleaned.leave([(ledger, why)])
             cleaned.refused += [why] if isinstance(error, LeftBehind) else []
+            if isinstance(error, LeftBehind) and not isinstance(error, LaterVersion):
+                await end_tagged(project, file.stem, cleaned, dry_run=options.dry_run)
     await give_back_orphans(project, cleaned, only=options.run, dry_run=options.dry_run)
     return cleaned
 

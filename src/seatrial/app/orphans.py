@@ -124,6 +124,18 @@ async def give_back_orphans(project: Project, cleaned: Cleaned, *, only: str = "
             await _give_back(providers, owners.leases, orphan, cleaned)
 
 
+async def end_tagged(project: Project, run: str, cleaned: Cleaned, *, dry_run: bool = False) -> None:
+    """End the programs of a dead run of this project whose ledger cannot be read: their tags name both."""
+    tagged = [one for one in await programs.find(run) if one.detail.get("project") == str(project.folder)]
+    if dry_run:
+        cleaned.given_back += [f"{one}, in no readable ledger" for one in tagged]
+        return
+    sweep = Sweep(cleaned.say)
+    await sweep.remove_listed(cast("Provider", programs), tagged)
+    cleaned.found += [f"{one} of run {run}, in no readable ledger" for one in sweep.found]
+    cleaned.leave(sweep.left)
+
+
 async def foreign_resources(project: Project, registry: Registry, run: str, used: Iterable[str]) -> list[str]:
     """After a run: one line for each other, inactive run with resources at the providers in `used`, and one for each
     unreadable list. Nothing is touched."""

@@ -29,6 +29,10 @@ Key = tuple[str, str, str, str]
 """Owner, kind, name, trial: two trials of a run may wait for the same environment."""
 
 
+class LaterVersion(LeftBehind):
+    """A ledger that only a later Seatrial can read."""
+
+
 @frozen
 class Entry:
     """A resource and its status: intended, made or kept."""
@@ -151,7 +155,7 @@ class Ledger:
                 record = json.loads(line)
                 if number == 1 and record["version"] > VERSION:
                     later = f"version {record['version']}, but this Seatrial reads version {VERSION}: use a later one"
-                    raise self._unreadable(1, later)
+                    raise LaterVersion(str(self._unreadable(1, later)))
                 if not self._seal.holds(line.decode()):
                     raise self._unreadable(number, "it was not written by you on this machine, or was changed")
                 del record["seal"]
@@ -165,8 +169,8 @@ class Ledger:
 
     def _unreadable(self, line: int, why: str) -> LeftBehind:
         return LeftBehind(
-            f"{self.file}:{line}: the ledger of run {self.run} cannot be used: {why}. Nothing was removed. "
-            f"Look for resources of the run, then use `seatrial clean --forget {self.run}`"
+            f"{self.file}:{line}: the ledger of run {self.run} cannot be used: {why}. Nothing that it names was "
+            f"removed. Look for resources of the run, then use `seatrial clean --forget {self.run}`"
         )
 
 
