@@ -5,8 +5,9 @@ import contextlib
 import dataclasses
 import os
 import socket
+import struct
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import asyncssh
@@ -447,6 +448,63 @@ def test_a_node_without_a_common_cipher_is_not_taken_for_another_node(tmp_path: 
         with pytest.raises(LinkRefused, match=r"no algorithm in common.*aes128-cbc.*sshd_config") as refused:
             await link.run(["true"])
         assert "host key" not in str(refused.value)
+
+    on(tmp_path, act)
+
+
+@contextlib.asynccontextmanager
+async def resetting(port: int, times: int) -> AsyncIterator[int]:
+    """A port before this one that resets its first connections as soon as it spoke."""
+    left = times
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+        writer.close()
+
+    async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal left
+        back, to = await asyncio.open_connection("127.0.0.1", port)
+        async with asyncio.TaskGroup() as both:
+            both.create_task(forward(back, writer))
+            if (first := await reader.read(65536)) and left:
+                left -= 1
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                writer.transport.abort()
+                to.close()
+                return
+            to.write(first)
+            both.create_task(forward(reader, to))
+
+    async with await asyncio.start_server(meet, "127.0.0.1") as front:
+        yield front.sockets[0].getsockname()[1]
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_the_reason_of_a_server_that_resets_the_connection_is_asked_for_again(tmp_path: Path, times: int) -> None:
+    async def act(server: Server, _: SSHLink) -> None:
+        await server.crash()
+        server.algorithms = {"encryption_algs": ["aes128-cbc"]}
+        await server.start()
+        node = server.node()
+        async with resetting(int(str(node.ssh["port"])), times) as port:
+            link = SSHLink(dataclasses.replace(node, ssh={**node.ssh, "port": port}))
+            with pytest.raises(LinkRefused, match="no algorithm in common"):
+                await link.run(["true"])
+            await link.close()
+
+    on(tmp_path, act)
+
+
+def test_a_server_that_resets_every_connection_is_down(tmp_path: Path) -> None:
+    async def act(server: Server, _: SSHLink) -> None:
+        node = server.node()
+        async with resetting(int(str(node.ssh["port"])), 1000) as port:
+            link = SSHLink(dataclasses.replace(node, ssh={**node.ssh, "port": port}))
+            with pytest.raises(LinkDown, match=r"reset|before the login"):
+                await link.run(["true"])
+            await link.close()
 
     on(tmp_path, act)
 

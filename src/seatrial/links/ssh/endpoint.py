@@ -36,6 +36,10 @@ KNOCK_EVERY = 0.08
 PROHIBITED = 1
 """The code of a refused channel in RFC 4254: administratively prohibited."""
 
+RESETS, RESET_SECONDS = 3, 2.0
+"""More logins after one that was lost, and the seconds for them: a server that has no cipher in common with Seatrial
+resets the connection, and the reason that it sent before may be lost with it."""
+
 KNOCKS = 12
 """Parallel connection attempts."""
 
@@ -90,6 +94,20 @@ async def log_in(
     door: SshEndpoint, connect_timeout: float, login_timeout: float, tunnel: asyncssh.SSHClientConnection | None
 ) -> asyncssh.SSHClientConnection:
     """A logged-in connection. LinkDown when nobody answers, LinkRefused for a wrong identity on either side."""
+    clock = asyncio.get_running_loop().time
+    end = clock() + RESET_SECONDS
+    for _ in range(RESETS):
+        try:
+            return await _log_in(door, connect_timeout, login_timeout, tunnel)
+        except LinkDown as error:
+            if not _was_lost(error.__cause__) or clock() > end:
+                raise
+    return await _log_in(door, connect_timeout, login_timeout, tunnel)
+
+
+async def _log_in(
+    door: SshEndpoint, connect_timeout: float, login_timeout: float, tunnel: asyncssh.SSHClientConnection | None
+) -> asyncssh.SSHClientConnection:
     import asyncssh
 
     if not door.host:
@@ -145,6 +163,12 @@ async def log_in(
         if door.pins and door.known_host:
             pin(Path(door.pins), door.host, door.port, door.known_host)
     return connection
+
+
+def _was_lost(error: BaseException | None) -> bool:
+    import asyncssh
+
+    return isinstance(error, asyncssh.ConnectionLost | ConnectionResetError)
 
 
 def _failure(error: BaseException, door: SshEndpoint, login_timeout: float, accepted: bool) -> BaseException:
