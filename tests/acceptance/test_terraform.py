@@ -324,3 +324,34 @@ def test_a_resource_that_was_being_made_when_the_tool_was_killed_is_left_behind(
     assert "it made aws_instance.web, so its state does not have it" in cleaned.stdout + cleaned.stderr
     assert project.there() == []
     assert project.seatrial("clean", "--forget", project.runs()[-1].name).returncode == 0
+
+
+@pytest.mark.backend("terraform")
+def test_resources_are_nodes_without_any_output(project: Infra) -> None:
+    project.configure(MAIN.replace('output "nodes"', 'output "machines"'))
+    resources = {"terraform_data": {"address": "output"}}
+    system = {
+        "tool": "terraform",
+        "inventory": {"resources": resources, "variables": {"ansible_connection": "local"}},
+        "health": {"command": ["test", "-e", "${{ node.address }}/up"]},
+    }
+    checks = ["health_status[node-0,node-1].service==ok", "cluster_status"]
+    ran(project, {"step": "deploy"}, {"step": "validate", "checks": checks}, code=0, system=system)
+    reboot = {"step": "restart_node", "target_node": "node-0"}
+    assert "reboot in the guest" in ran(project, {"step": "deploy"}, reboot, code=2, system=system)
+
+
+@pytest.mark.backend("terraform")
+def test_a_wrong_address_is_no_running_cluster(project: Infra) -> None:
+    project.configure(MAIN.replace('ansible_connection = "local"', 'port = "1"'))
+    system = {"tool": "terraform", "health": {"tcp": "1"}}
+    said = ran(project, code=1, system=system, deadlines={"deploy": 6})
+    assert "the service does not answer" in said
+    assert project.there() == []
+
+
+@pytest.mark.backend("terraform")
+def test_a_secret_that_a_file_of_values_would_overrule_is_refused(project: Infra) -> None:
+    (project.folder / "infra" / "terraform.tfvars").write_text('password = "in the file"\n')
+    system = {"tool": "terraform", "variables": {"password": "${{ secrets.HOME }}"}}
+    assert "terraform.tfvars of the configuration sets it too and would win" in ran(project, code=3, system=system)

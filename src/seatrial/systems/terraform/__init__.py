@@ -105,8 +105,10 @@ class Terraform(GivenMachines):
 
     @classmethod
     def powers(cls, settings: TerraformSettings) -> frozenset[Powers]:
-        """Those with a command in the settings, and those from inside the nodes."""
-        return frozenset({power for power, verb in _NODE_VERB.items() if getattr(settings, verb)} | IN_GUEST)
+        """Those with a command in the settings, and those from inside nodes that SSH may reach."""
+        own = {power for power, verb in _NODE_VERB.items() if getattr(settings, verb)}
+        by_ssh = settings.inventory.variables.get("ansible_connection", "ssh") in ("ssh", "smart")
+        return frozenset(own | IN_GUEST if by_ssh else own)
 
     @classmethod
     def node_names(cls, settings: TerraformSettings, parameters: Mapping[str, Any]) -> tuple[str, ...]:
