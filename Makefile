@@ -27,7 +27,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo docs reference example-consultancy example-pytest example-tofu example-webapp test check prose format truth bench bench-machines bench-preflight bench-traps backends dist pins clean
+.PHONY: help install demo docs reference example-ansible example-consultancy example-pytest example-tofu example-webapp test check prose format truth bench bench-machines bench-preflight bench-traps backends dist pins clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ $(STAMP): pyproject.toml packages/stand-ins/pyproject.toml requirements/dev.txt 
 
 demo: $(STAMP) ## Deploy a three-node service, break it, watch it recover
 	$(BIN)/seatrial demo
+
+example-ansible: $(STAMP) ## Deploy three containers with Ansible, stop one and start it again (needs Podman and `make backends`)
+	$(BIN)/python -m scripts.with_tools seatrial run examples/ansible/seatrial.yaml $(EXAMPLE_ARGS)
 
 example-consultancy: $(STAMP) ## Check a Django project, a worker and a site before a deployment, on this host and in containers
 	$(BIN)/python -m scripts.consultancy $(EXAMPLE_ARGS)

@@ -53,6 +53,7 @@ INTERNAL = {
     "SEATRIAL_STEP_TAG": "marks the programs of a step for the sweep",
     "SEATRIAL_STEP": "is a label, not a variable",
     "SEATRIAL_EXEC": "marks a command in a container, to end it later",
+    "SEATRIAL_ANSIBLE_EVENTS": "names the file for the events of playbooks to the callback plugin",
     "SEATRIAL_LINE": "carries your command to a shell on a node, unseen in its arguments",
     "SEATRIAL_ENV": "carries your variables to a shell on a node",
     "SEATRIAL_WIRE": "what that shell does around your command",

@@ -56,7 +56,7 @@ def toml(value: object) -> str:
 
 
 def _suite(provider: str, workflow: str) -> str:
-    head = f"test_suites:\n  example:\n    provider: {provider}\n    parameters: {{cluster_size: 3}}\n"
+    head = f"test_suites:\n  example:\n    provider: {provider}\n    parameters: {{cluster_size: 3, release: latest}}\n"
     return f"{head}    workflow:\n{workflow}"
 
 

@@ -50,6 +50,9 @@ def test_check_accepts_an_example(kind: str, name: str, tmp_path: Path, monkeypa
     monkeypatch.setenv("GH_TOKEN", "another one")
     (tmp_path / "hosts.ini").write_text("n11 ansible_host=192.0.2.11\n")
     (tmp_path / "compose.yaml").write_text("services: {web: {image: web}}\n")
+    for playbook in ("site.yml", "remove.yml", "stop.yml", "start.yml"):
+        (tmp_path / playbook).write_text("- hosts: web\n")
+    (tmp_path / "vault-password").touch()
     (tmp_path / "verify_data.sh").touch()
     (tmp_path / "infra").mkdir()
     declared = 'variable "prefix" {}\nvariable "password" {}\noutput "nodes" { value = {} }\n'

@@ -18,7 +18,7 @@ from typing import Any
 from seatrial.errors import CannotTell
 from seatrial.links.inventory import ansible, ssh_config, terraform
 from seatrial.links.inventory import sources as ansible_sources
-from seatrial.links.inventory.groups import Hosts, Lined, Tree, Wrong
+from seatrial.links.inventory.groups import Hosts, Lined, OnlyAnsible, Tree, Wrong
 from seatrial.links.inventory.terraform import TerraformNodes
 from seatrial.links.inventory.variable_files import FolderOfVariables, beside
 from seatrial.links.output import beginning
@@ -95,6 +95,19 @@ async def of_ansible(
     if not nodes:
         raise CannotTell(f"{named}: the inventory has no nodes")
     return nodes
+
+
+def require_readable(paths: Sequence[Path], playbooks: Path | None = None) -> None:
+    """CannotTell, with file and line, for inventories that nobody can read, or without any host. What only Ansible
+    can read passes."""
+    try:
+        hosts = ansible_sources.own(paths, playbooks)
+    except OnlyAnsible:
+        return
+    except Wrong as error:
+        raise CannotTell(f"{_place(error, ', '.join(map(str, paths)))}: {error}") from None
+    if not hosts:
+        raise CannotTell(f"{', '.join(map(str, paths))}: the inventory has no hosts")
 
 
 def _place(error: Wrong, source: str) -> str:

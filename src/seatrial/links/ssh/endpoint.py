@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from seatrial.errors import CannotTell, LinkDown, LinkRefused
 from seatrial.links.paths import name_user
-from seatrial.links.ssh.pins import pin, pinned
+from seatrial.links.ssh.pins import pin
 from seatrial.links.tcp import Address, judged, resolved
 from seatrial.model.resource import Node
 
@@ -328,21 +328,13 @@ def unacknowledged(connection: asyncssh.SSHClientConnection) -> bool:
 
 def _trusted(door: SshEndpoint) -> tuple[Any, ...] | None:
     """The allowed host keys of the node; None: any, this first time."""
-    import asyncssh
 
     if door.known_host:
         lines = [line for line in door.known_host.splitlines() if line.strip() and not line.startswith("#")]
         return ([_public(door, line) for line in lines], [], [])
     missing = "no host key is recorded (known_host), so its identity cannot be verified"
     if door.known_hosts:
-        port = door.port if door.port != 22 else None
-        try:
-            keys = asyncssh.match_known_hosts(os.path.expanduser(door.known_hosts), door.host, "", port)
-        except FileNotFoundError:
-            keys = ((), (), (), (), (), (), ())
-        except (OSError, ValueError) as error:
-            raise LinkRefused(f"{door}: the host keys in {door.known_hosts} cannot be read: {error}") from error
-        if keys[0] or keys[1]:
+        if keys := _in_file(door, door.known_hosts):
             return keys
         scan = f"ssh-keyscan -p {door.port} {door.host} >> {door.known_hosts}"
         missing = (
@@ -350,19 +342,22 @@ def _trusted(door: SshEndpoint) -> tuple[Any, ...] | None:
             f"fingerprint with the one on the machine itself, then: {scan}"
         )
     if door.accept:
-        return _pinned(door)
+        return _in_file(door, door.pins) if door.pins else None
     raise LinkRefused(f"{door}: {missing}")
 
 
-def _pinned(door: SshEndpoint) -> tuple[Any, ...] | None:
-    """The first host key seen of the node; None: it was not seen before."""
-    if not door.pins:
-        return None
+def _in_file(door: SshEndpoint, file: str) -> tuple[Any, ...] | None:
+    """The host keys of the node in a file of known hosts; None: it has none."""
+    import asyncssh
+
+    port = door.port if door.port != 22 else None
     try:
-        key = pinned(Path(door.pins), door.host, door.port)
-    except (OSError, UnicodeDecodeError) as error:
-        raise LinkRefused(f"{door}: the accepted host keys in {door.pins} cannot be read: {error}") from error
-    return ([_public(door, key)], [], []) if key else None
+        keys = asyncssh.match_known_hosts(os.path.expanduser(file), door.host, "", port)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise LinkRefused(f"{door}: the host keys in {file} cannot be read: {error}") from error
+    return keys if keys[0] or keys[1] else None
 
 
 def _public(door: SshEndpoint, line: str) -> asyncssh.SSHKey:

@@ -1,0 +1,186 @@
+"""Ansible by its own programs: find them, run playbooks, and judge how these ended."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from seatrial.errors import CannotTell, Overrun, StepFailed, ToolMissing
+from seatrial.links import process
+from seatrial.links.ansible.events import Events
+from seatrial.links.inventory.sources import said
+from seatrial.links.output import beginning, end
+from seatrial.links.paths import shown
+from seatrial.links.process.supervision import Supervisor
+from seatrial.spi import Finished
+from seatrial.spi.output import Output
+
+PLAYBOOK = "ansible-playbook"
+
+OLDEST = (2, 15)
+"""The oldest ansible-core that is supported."""
+
+CALLBACKS = Path(__file__).with_name("callback")
+
+EVENTS = "SEATRIAL_ANSIBLE_EVENTS"
+"""The variable with the file for events."""
+
+PATHS = "ANSIBLE_CALLBACK_PLUGINS"
+"""The variable with the folders of callback plugins; it takes the place of the user's configuration."""
+
+TAIL = 4000
+"""Characters of output as evidence."""
+
+ANSWERS = 60.0
+"""Seconds for a question to one of the programs."""
+
+# The program waits for a line before it begins: by then the ledger knows its process. If Seatrial dies first, it ends.
+_GATE = 'read -r _ && exec "$@" </dev/null'
+
+_VERSION = re.compile(r"(?:core |ansible-playbook )(\d+)\.(\d+)")
+_NO_CONFIGURATION = "config file = None"
+_VAULT = re.compile(r"vault|decrypt", re.IGNORECASE)
+
+BAD_OPTIONS = 5
+"""Exit code for invalid options."""
+
+Started = Callable[[int], Awaitable[None]]
+"""Called with the process id before the program begins."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ansible:
+    """The installed programs, and the callback plugins of the user's configuration."""
+
+    program: str
+    """The path of `ansible-playbook`."""
+    callbacks: tuple[str, ...] = ()
+
+    @property
+    def inventory(self) -> str:
+        """The path of `ansible-inventory`."""
+        return str(Path(self.program).with_name("ansible-inventory"))
+
+
+async def find(environment: Mapping[str, str], folder: Path, supervisor: Supervisor | None = None) -> Ansible:
+    """The installed Ansible; ToolMissing when there is none, or one that is too old."""
+    program = shutil.which(PLAYBOOK, path=environment.get("PATH"))
+    if program is None:
+        raise ToolMissing(f"the program {PLAYBOOK!r} does not exist: `pip install ansible-core`, or put it on PATH")
+
+    async def ask(*words: str) -> Finished:
+        try:
+            return await process.run(words, cwd=folder, env=environment, timeout=ANSWERS, under=supervisor)
+        except TimeoutError as error:
+            raise CannotTell(f"{words[0]} did not answer within {ANSWERS:g} s") from error
+
+    version = await ask(program, "--version")
+    match = _VERSION.search(version.stdout)
+    if match is None:
+        raise ToolMissing(f"{program} does not say its version: {end(version.stderr.strip(), 300) or version.ended}")
+    found = int(match[1]), int(match[2])
+    if found < OLDEST:
+        needed = ".".join(map(str, OLDEST))
+        raise ToolMissing(f"{program} is {found[0]}.{found[1]}; ansible-core {needed} or newer is needed")
+    if _NO_CONFIGURATION in version.stdout:
+        return Ansible(program=program, callbacks=tuple(filter(None, environment.get(PATHS, "").split(":"))))
+    dumped = await ask(str(Path(program).with_name("ansible-config")), "dump", "--format", "json")
+    return Ansible(program=program, callbacks=tuple(_callbacks(dumped)))
+
+
+def _callbacks(dumped: Finished) -> Iterable[str]:
+    """The folders of callback plugins in Ansible's configuration."""
+    try:
+        settings = json.loads(dumped.stdout)
+    except ValueError as error:
+        raise CannotTell(f"ansible-config printed no JSON: {said(dumped)}", evidence=dumped.stderr) from error
+    for setting in settings:
+        if isinstance(setting, Mapping) and setting.get("name") == "DEFAULT_CALLBACK_PLUGIN_PATH":
+            value = setting.get("value") or ()
+            yield from value if isinstance(value, list) else str(value).split(":")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Playbooks:
+    """A run of playbooks, ready to begin."""
+
+    verb: str
+    argv: tuple[str, ...]
+    cwd: str
+    env: Mapping[str, str]
+    timeout: float
+
+
+async def run(
+    call: Playbooks, ansible: Ansible, events: Events, under: Supervisor, output: Output, started: Started | None = None
+) -> None:
+    """Run playbooks to their end. StepFailed when a task failed, CannotTell when a host was unreachable, when nothing
+    ran or something else ended it, Overrun when it took too long."""
+    if not Path(call.cwd).is_dir():
+        raise CannotTell(f"{_named(call)}: the folder {call.cwd} does not exist")
+    events.file.unlink(missing_ok=True)
+    events.file.touch(mode=0o600)
+    env = {
+        **call.env,
+        EVENTS: str(events.file),
+        PATHS: ":".join([*ansible.callbacks, str(CALLBACKS)]),
+        "ANSIBLE_NOCOLOR": "true",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+    def add(data: bytes) -> None:
+        output.add(data)
+        events.read_on()
+
+    argv = ["/bin/sh", "-c", _GATE, "sh", *call.argv]
+    try:
+        done = await process.run(
+            argv, cwd=call.cwd, env=env, timeout=call.timeout, input="\n", started=started, output=add, under=under
+        )
+    except process.TimedOut as error:
+        events.read_on()
+        last = f"; it was at {events.results[-1]}" if events.results else ""
+        text = f"{_named(call)} did not end within {call.timeout:g} s{last}"
+        raise Overrun(text, evidence=end(error.stdout + error.stderr, TAIL)) from None
+    finally:
+        events.read_on()
+        events.file.unlink(missing_ok=True)
+    judge(call, done, events, f"; the output is in {shown(output.file)}")
+
+
+def _named(call: Playbooks) -> str:
+    playbooks = [word for word in call.argv if word.endswith((".yml", ".yaml")) and not word.startswith("@")]
+    return " ".join(playbooks) or call.argv[0]
+
+
+def judge(call: Playbooks, done: Finished, events: Events, where: str) -> None:
+    """Return when the playbooks did their work; see `run` for the errors."""
+    what, evidence = _named(call), end(done.stdout + done.stderr, TAIL)
+    if done.accident:
+        raise CannotTell(f"{what} {done.ended}: {done.accident}{where}", evidence=evidence)
+    silent = [result for result in events.results if result.kind == "unreachable" and result.host in events.unreachable]
+    if events.failures:
+        failed = [result for result in events.results if result.kind == "failed" and result.host in events.failures]
+        raise StepFailed(f"{what}: {_first(failed, events.failures, 'failed', silent)}{where}", evidence=evidence)
+    if events.unreachable:
+        text = f"{what}: {_first(silent, events.unreachable, 'is unreachable', [])}{where}"
+        raise CannotTell(text, evidence=evidence)
+    if events.failures is None or not done.ok:
+        text = f"{what} {done.ended}: {beginning(said(done), 500)}{where}"
+        if done.exit_code == BAD_OPTIONS or _VAULT.search(said(done)):
+            raise CannotTell(text, evidence=evidence)  # it says nothing of the product
+        raise StepFailed(text, evidence=evidence)
+    if not events.results:
+        why = "no host matched its plays" if events.unmatched else "it has no task for any host"
+        raise CannotTell(f"{what} did nothing: {why}; the inventory is empty, or its groups have other names{where}")
+
+
+def _first(results: Sequence[object], hosts: Mapping[str, int], did: str, others: Sequence[object]) -> str:
+    """The first of these results, and how many more hosts have one."""
+    first = str(results[0]) if results else f"a task {did} on {next(iter(hosts))}"
+    more = f"; {len(hosts)} hosts in all: {', '.join(sorted(hosts))}" if len(hosts) > 1 else ""
+    return first + more + (f"; and unreachable: {others[0]}" if others else "")
