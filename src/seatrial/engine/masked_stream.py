@@ -135,3 +135,7 @@ class MaskedFile(MaskedStream):
     def __init__(self, file: Path, masks: Masks, write: Callable[[str], None]) -> None:
         super().__init__(masks, write)
         self.file = file
+
+    def masked(self, text: str) -> str:
+        """The text with every secret masked."""
+        return self._masks.hide(text)

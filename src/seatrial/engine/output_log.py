@@ -81,6 +81,7 @@ class KeptOutput:
         self._count = 0
         self._last: deque[str] = deque()
         self.add = self._stream.add
+        self.masked = log.journal.masked
 
     def _write(self, text: str) -> None:
         if self._own:

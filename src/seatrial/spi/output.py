@@ -21,6 +21,9 @@ class Output(Protocol):
     def add(self, data: bytes) -> None:
         """Take whole lines."""
 
+    def masked(self, text: str) -> str:
+        """The text with every secret masked. Mask before you take a line of it: a secret may go on over several."""
+
 
 class Nowhere:
     """Drops all output."""
@@ -30,6 +33,10 @@ class Nowhere:
 
     def add(self, data: bytes) -> None:
         """Drop it."""
+
+    def masked(self, text: str) -> str:
+        """The text as it is: the journal masks it."""
+        return text
 
 
 def nowhere(file: Path) -> AbstractContextManager[Output]:

@@ -21,7 +21,7 @@ from seatrial.model.result import Category
 from seatrial.model.scenario import Outputs
 from seatrial.model.values import Argv, CutText, Duration, argv_of
 from seatrial.registry import step
-from seatrial.spi import Context, Finished, FollowsOutput, Link
+from seatrial.spi import Context, Finished, FollowsOutput
 from seatrial.spi.link import NOT_FOUND
 from seatrial.spi.output import Output
 from seatrial.steps.targets import by_node
@@ -128,9 +128,9 @@ class CustomCommand:
                     ctx, argv, cwd=cwd, env=self.env, input=self.stdin, timeout=self.timeout, output=output.add
                 )
             except TimedOut as error:
-                evidence = _last(error.stdout, error.stderr, output.file)
+                evidence = _last(ctx, error.stdout, error.stderr, output.file)
                 raise Overrun(str(error), evidence=evidence) from error
-            return self._judged(done, output.file)
+            return self._judged(ctx, done, output.file)
 
     def _argv(self, ctx: Context) -> Sequence[str]:
         if not self.script:
@@ -153,12 +153,14 @@ class CustomCommand:
 
         async def one(node: Node) -> Outputs:
             with ctx.keeping(f"command on {node.name}") as output:
-                return self._judged(await self._on(node, ctx.link(node), env, output), output.file, node.name)
+                done = await self._on(ctx, node, env, output)
+                return self._judged(ctx, done, output.file, node.name)
 
         found = await by_node(nodes, one)
         return {**found[nodes[0].name], "nodes": found}
 
-    async def _on(self, node: Node, link: Link, env: Mapping[str, str], output: Output) -> Finished:
+    async def _on(self, ctx: Context, node: Node, env: Mapping[str, str], output: Output) -> Finished:
+        link = ctx.link(node)
         argv, limit = argv_of(self.custom_command or self.command, shell=self.shell), self.timeout or ENDLESS
         try:
             if isinstance(link, FollowsOutput):
@@ -169,17 +171,18 @@ class CustomCommand:
             if not isinstance(link, FollowsOutput):
                 output.add((out + err).encode(errors="replace"))
             text = f"the command did not end on {node.name} within {limit:g} s"
-            raise Overrun(text, evidence=_last(out, err, output.file)) from error
+            raise Overrun(text, evidence=_last(ctx, out, err, output.file)) from error
         output.add((done.stdout + done.stderr).encode(errors="replace"))
         return done
 
-    def _judged(self, done: Finished, log: Path, where: str = "") -> Outputs:
+    def _judged(self, ctx: Context, done: Finished, log: Path, where: str = "") -> Outputs:
         expected = self.expect_exit_code if isinstance(self.expect_exit_code, tuple) else (self.expect_exit_code,)
         if done.exit_code not in expected:
-            text = beginning((done.stderr.strip() or done.stdout.strip()).rpartition("\n")[2], 200)
+            last = ctx.masked(done.stderr.strip() or done.stdout.strip()).rpartition("\n")[2]
+            text = beginning(last, 200)
             said = f": {text}" if text else ""
             place = f" on {where}" if where else ""
-            evidence = _last(done.stdout, done.stderr, log)
+            evidence = _last(ctx, done.stdout, done.stderr, log)
             if done.exit_code == NOT_FOUND and (where or (isinstance(self.custom_command, str) and not self.script)):
                 raise ToolMissing(f"program not found{place}{said}", evidence=evidence)
             wanted = " or ".join(map(str, expected))
@@ -198,8 +201,9 @@ def _kept(text: str, dropped: int) -> str:
     return text if len(text) <= KEPT else CutText.end(text, KEPT, dropped)
 
 
-def _last(stdout: str, stderr: str, log: Path) -> str:
-    streams = [stdout.splitlines(), stderr.splitlines()]
+def _last(ctx: Context, stdout: str, stderr: str, log: Path) -> str:
+    """The last lines of both streams; masked before, because a secret can go on over several lines."""
+    streams = [ctx.masked(stdout).splitlines(), ctx.masked(stderr).splitlines()]
     more = [f"the whole output: {shown(log)}"] if any(len(lines) > SHOWN for lines in streams) else []
     return "\n".join([*(line for lines in streams for line in lines[-SHOWN:]), *more])
 

@@ -143,7 +143,7 @@ class Calls:
     @contextmanager
     def _changed_answer(self, ctx: Context, verb: str) -> Iterator[Output]:
         """Keep the output of a looking verb when it has ended, unless it is the same as before."""
-        answer = _Answer(ctx.folder / LOG)
+        answer = _Answer(ctx)
         try:
             yield answer
         finally:
@@ -155,8 +155,9 @@ class Calls:
 class _Answer:
     """The output of a looking verb; see spi.Output."""
 
-    def __init__(self, file: Path) -> None:
-        self.file = file
+    def __init__(self, ctx: Context) -> None:
+        self.file = ctx.folder / LOG
+        self.masked = ctx.masked
         self.kept = BoundedOutput(verbs.ANSWER)
         self.add = self.kept.add
 

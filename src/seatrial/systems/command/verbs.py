@@ -102,7 +102,7 @@ def _accepted(call: Call, done: Finished, output: Output) -> Finished:
         why = f"{call.verb}: the shell did not find the program: {end(done.stderr.strip(), 200)}{_where(output)}"
         raise ToolMissing(why, evidence=evidence)
     ended = done.ended + (f" ({done.signal})" if done.signal else "")
-    last = beginning(_telling(done.stderr.strip() or done.stdout.strip()), 200)
+    last = beginning(_telling(output.masked(done.stderr.strip() or done.stdout.strip())), 200)
     text = f"{call.verb}: {' '.join(call.argv)} {ended}{last and ': ' + last}"
     if done.accident:
         raise Killed(f"{text}: {done.accident}{_where(output)}", evidence=evidence)
