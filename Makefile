@@ -16,7 +16,7 @@ EXAMPLE_ARGS ?=
 PROSE_ARGS ?=
 TRUTH_ARGS ?=
 # Services, container engines, virtual machines, and the tools to build libvirt-python and the node images.
-BACKENDS := etcd-server postgresql gh \
+BACKENDS := etcd-server postgresql redis-server gh \
 	podman runc netavark aardvark-dns catatonit iptables docker.io \
 	libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients qemu-system-x86 qemu-utils dnsmasq-base iproute2 \
 	libvirt-dev pkg-config gcc python3-dev \
@@ -27,7 +27,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo docs reference example-ansible example-consultancy example-pytest example-tofu example-webapp test check prose format truth bench bench-machines bench-preflight bench-traps backends dist pins clean
+.PHONY: help install demo docs reference example-ansible example-consultancy example-pytest example-redis example-tofu example-webapp test check prose format truth bench bench-machines bench-preflight bench-traps backends dist pins clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,10 @@ example-consultancy: $(STAMP) ## Check a Django project, a worker and a site bef
 
 example-pytest: $(STAMP) ## Deploy a cluster as a pytest fixture, lose nodes, and test what it still does
 	$(BIN)/python -m pytest examples/pytest -p no:cacheprovider $(EXAMPLE_ARGS)
+
+example-redis: $(STAMP) ## Deploy Redis with Sentinel by bash scripts, take the primary away, check the failover
+	@command -v redis-server >/dev/null || { echo "example-redis needs redis-server: apt-get install redis-server, or sudo make backends" >&2; exit 1; }
+	$(BIN)/seatrial run examples/redis/redis.yaml $(EXAMPLE_ARGS)
 
 example-tofu: $(STAMP) ## Deploy containers with OpenTofu, lose one and get it back (needs root, Podman and `make backends`)
 	$(BIN)/python -m scripts.with_tools seatrial run examples/tofu/seatrial.yaml $(EXAMPLE_ARGS)

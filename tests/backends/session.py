@@ -45,6 +45,7 @@ def _libvirt() -> str | None:
 KNOWN: Mapping[str, Callable[[], str | None]] = {
     "etcd": lambda: programs.why_not("etcd", "etcd-server"),
     "postgresql": lambda: programs.why_not("postgres", "postgresql"),
+    "redis": lambda: programs.why_not("redis-server", "redis-server"),
     "npm": lambda: programs.why_not("npm", "npm"),
     "podman": podman.why_not,
     "postgresql in podman": podman.no_database,
