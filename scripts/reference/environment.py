@@ -40,6 +40,7 @@ SET = {
     "SEATRIAL_PROVIDER": "The provider's name.",
     "SEATRIAL_DEPLOYMENT_ID": "The id of the deployment: test id and trial id.",
     "SEATRIAL_DEPLOYMENT_DIR": "The folder of the deployment, for the commands of steps and systems.",
+    "SEATRIAL_PORT_": "With the name of a port of the system `command` behind it: the leased port.",
     "SEATRIAL_NODE_NAME": "On a node of `local`: its name.",
     "SEATRIAL_NODE_ADDRESS": "On a node of `local`: its address.",
     "SEATRIAL_NODE_FOLDER": "On a node of `local`: its folder.",

@@ -17,6 +17,7 @@ SeatrialError                  3  Seatrial or the infrastructure broke: unknown
 │   ├── LinkDown               3  a node does not answer
 │   ├── LinkRefused            3  a node answers and refuses the connection
 │   ├── NodeFailed             3  a node broke down at its provider: waiting cannot help
+│   ├── NeverTold              3  nothing that is declared can ever tell it
 │   ├── ToolMissing            3  a required program is missing
 │   ├── LimitReached           3  a pattern or an expression needed too much time or memory
 │   └── LeaseTaken             3  a port, address or environment is already taken
@@ -31,9 +32,9 @@ from dataclasses import dataclass
 
 __all__ = [
     "CannotTell", "DocumentError", "ExtraMissing", "LeaseTaken", "LeftBehind", "LimitReached", "LinkDown", "LinkLost",
-    "LinkRefused", "NodeFailed", "NotSupported", "NothingSelected", "OverBudget", "Overrun", "PowersMissing", "Problem",
-    "ProductFailed", "SeatrialError", "StepFailed", "StepStopped", "SuitesOverBudget", "ToolMissing", "UsageError",
-    "nearest",
+    "LinkRefused", "NeverTold", "NodeFailed", "NotSupported", "NothingSelected", "OverBudget", "Overrun",
+    "PowersMissing", "Problem", "ProductFailed", "SeatrialError", "StepFailed", "StepStopped", "SuitesOverBudget",
+    "ToolMissing", "UsageError", "nearest",
 ]  # fmt: skip
 
 
@@ -153,6 +154,10 @@ class LinkRefused(CannotTell):
 
 class NodeFailed(CannotTell):
     """A node broke down at its provider and cannot answer: every wait for it ends immediately."""
+
+
+class NeverTold(CannotTell):
+    """Nothing that is declared can ever tell it: every wait for it ends immediately."""
 
 
 class ToolMissing(CannotTell):

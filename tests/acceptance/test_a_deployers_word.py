@@ -59,7 +59,7 @@ ROWS: dict[str, Row] = {
         system("deploy", "stop_cluster", validate("vms_powered_off"), health=WELL, **GONE, **remembers(stop="stopped")),
         "failed", "n11"),
     "a word that contradicts the service": (
-        system("deploy", {"step": "custom_command", "custom_command": "echo critical >$deployment_dir/state"},
+        system("deploy", {"step": "custom_command", "custom_command": "echo critical >state"},
                validate("database_running"), health=WELL, **GONE),
         "unknown", "a contradiction: Seatrial measured ok, but the deployer reports critical"),
     "a node whose part answers though it is called off": (

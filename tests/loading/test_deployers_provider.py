@@ -16,7 +16,8 @@ TELLS_NOT = "system: {kind: command, deploy: dep up, destroy: dep down}\n"
 
 
 def test_a_provider_that_only_the_deployer_knows_is_its_word(plan_of: Planner) -> None:
-    plan = plan_of(f"provider: aws\nparameters: {{region: '${{{{ suite.provider }}}}-1'}}\n{TELLS}{STEPS}")
+    told = TELLS.replace("dep up", "'dep up ${{ parameters.region }}'")
+    plan = plan_of(f"provider: aws\nparameters: {{region: '${{{{ suite.provider }}}}-1'}}\n{told}{STEPS}")
     (suite,) = plan.suites
     assert (suite.test_id, suite.named_provider) == ("aws-workflow-suite", "aws")
     assert suite.provider == "deployer"  # Seatrial's own: without powers, resources and settings

@@ -16,20 +16,20 @@ SURFACE = {
     "seatrial": "__version__ check deployed fault fixture load plan provider reporter run step system",
     "seatrial.registry": "check fault provider reporter step system",
     "seatrial.spi": """
-        AdoptsNodes BreaksOff Check CheckTraits ChecksFields ChecksFiles ChecksSuite ChecksSystem
-        ChecksTemplates Context EntersNodes ExplainsPower FindsRoles Finished FollowsOutput GivesBack
-        GivesOutputs HandsOver HasPowers KeepsConsole KeepsLogs KeepsRecords KnowsNodes KnowsReadings Link
-        MeasuresNodes MissesNodes NamesNodes NeedsPowers NeedsPowersInGuest NoSettings PausesNodes Powers
-        PowersCluster PowersGuests PowersNodes PreparesTrial Provider ProviderTraits Readiness ReadsText
-        Recognised Recognises RecordsReport RemembersPower Reporter ReportsFailure ReportsStatus RunsServices
-        ServesAdmin SetsDeadlines SetsPace SetsWait SettlesSettings ShowsEvidence StartsServices Step StepTraits
-        System SystemTraits TakesSnapshots health_of known_nodes link_of own_powers power_reading status_of
-        traits
+        AdoptsNodes BreaksOff Check CheckTraits ChecksFields ChecksFiles ChecksSuite ChecksSystem ChecksTemplates
+        Context EntersNodes ExplainsPower FindsRoles Finished FollowsOutput Gap GivesBack GivesOutputs HandsOver
+        HasPowers KeepsConsole KeepsLogs KeepsRecords KnowsGaps KnowsNodes KnowsReadings Link MeasuresNodes
+        MissesNodes NamesNodes Need NeedsPowers NeedsPowersInGuest NoSettings PausesNodes Powers PowersCluster
+        PowersGuests PowersNodes PreparesTrial Provider ProviderTraits Readiness ReadsText Recognised Recognises
+        RecordsReport RemembersPower Reporter ReportsFailure ReportsStatus RestsOn RunsServices ServesAdmin
+        SetsDeadlines SetsPace SetsWait SettlesSettings ShowsEvidence StartsServices Step StepTraits System
+        SystemTraits TakesSnapshots WarnsOfSuite gaps_of health_of known_nodes link_of own_powers power_reading
+        status_of traits
     """,
     "seatrial.errors": """
         CannotTell DocumentError ExtraMissing LeaseTaken LeftBehind LimitReached LinkDown LinkLost LinkRefused
-        NodeFailed NotSupported NothingSelected OverBudget Overrun PowersMissing Problem ProductFailed SeatrialError
-        StepFailed StepStopped SuitesOverBudget ToolMissing UsageError nearest
+        NeverTold NodeFailed NotSupported NothingSelected OverBudget Overrun PowersMissing Problem ProductFailed
+        SeatrialError StepFailed StepStopped SuitesOverBudget ToolMissing UsageError nearest
     """,
     "seatrial.model.cluster": "ClusterStatus NodeHealth PowerState all_off cluster_status",
     "seatrial.model.event": "Event",
@@ -37,7 +37,9 @@ SURFACE = {
     "seatrial.model.reading": "Health Reading Source Trust absent concluded measured remembered reported",
     "seatrial.model.resource": "Connection Node NodeSpec Resource Service",
     "seatrial.model.result": "Category CheckResult Observation Outcome Status Verdict failed passed unknown worst",
-    "seatrial.model.scenario": "Budget CheckPlan Location Notification Outputs Plan Retry StepPlan Suite SystemPlan",
+    "seatrial.model.scenario": """
+        Budget CheckPlan Location NodeLimit Notification Outputs Plan Retry StepPlan Suite SystemPlan
+    """,
     "seatrial.model.values": "Argv CutText Duration Expression Pattern Range WaitFor argv_of duration json_safe",
     "seatrial.links.http": "Answer Web request",
     "seatrial.links.process": "TimedOut members process_start run",

@@ -167,7 +167,13 @@ class FakeContext:
         self.system, self.provider = system, provider
         self.random = random.Random(1)
         self.suite = SimpleNamespace(
-            name="fake", provider="plain", parameters=parameters, fallbacks={}, unflagged=frozenset()
+            name="fake",
+            provider="plain",
+            parameters=parameters,
+            fallbacks={},
+            unflagged=frozenset(),
+            older_form=True,
+            steps=(),
         )
         self.trust, self.was_up = "measured", False
         self.resources: dict[tuple[str, str], Resource] = {}
@@ -245,6 +251,10 @@ class FakeContext:
 
     async def create_node(self, spec: NodeSpec) -> Node:
         return await self.provider.create(spec, self)
+
+    async def nodes(self) -> Sequence[Node]:
+        nodes: Sequence[Node] = await self.system.nodes(self)
+        return nodes
 
     def link(self, node: Node) -> Shell:
         return self.provider.link(node)

@@ -18,7 +18,7 @@ from seatrial.model.cluster import NodeHealth, PowerState
 from seatrial.model.reading import Health, Source
 from seatrial.model.resource import Node, NodeSpec
 from seatrial.systems.command import Command, status_parsing
-from seatrial.systems.command.settings import CommandSettings
+from seatrial.systems.command.settings import CommandSettings, StatusSettings
 from seatrial.systems.github_actions.machines import Measure
 from seatrial.systems.github_actions.settings import GithubActionsSettings
 from seatrial.systems.probes import look
@@ -196,7 +196,7 @@ def test_without_health_and_status_nothing_is_known_of_the_service_and_it_is_sai
      ("suspended", "paused"), ("migrating", "unknown")],
 )  # fmt: skip
 def test_the_words_of_clouds_for_a_machine_are_known_and_others_are_named(word: str, power: str) -> None:
-    reading = status_parsing.powers({"n11": {"state": word}}, "state", {})["n11"]
+    reading = status_parsing.powers({"n11": {"state": word}}, StatusSettings(), {})["n11"]
     assert str(reading.value) == power
     assert power != "unknown" or f"{word!r}" in reading.why
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from seatrial.checks.readings import status_of
@@ -11,7 +12,7 @@ from seatrial.model.reading import Health
 from seatrial.model.result import Observation, Verdict, failed, passed, unknown
 from seatrial.model.values import Duration
 from seatrial.registry import check
-from seatrial.spi import Context, ServesAdmin
+from seatrial.spi import Context, Need, ServesAdmin
 
 
 @check("admin_ui_accessible")
@@ -21,6 +22,9 @@ class AdminUi:
 
     timeout: Duration = Duration(10.0)
     """Time limit for each answer."""
+
+    def rests_on(self) -> Collection[Need]:
+        return (Need.ADMIN,)
 
     async def observe(self, ctx: Context) -> Observation:
         """Ask every node once, except those measured unhealthy."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,7 +13,9 @@ from seatrial.errors import nearest
 from seatrial.model.cluster import SAME_STATE, STATES, ClusterStatus
 from seatrial.model.result import Observation, failed, passed, unknown
 from seatrial.registry import check
-from seatrial.spi import Context, KnowsReadings
+from seatrial.spi import Context, KnowsReadings, Need
+
+_BY_SERVICE = ("critical", "degraded", "running")
 
 _COMPARED = re.compile(r"\s*(==|!=)\s*([a-z][a-z0-9_]*)\s*")
 
@@ -72,12 +74,23 @@ class Status:
         if own is not None and self.state not in known:
             yield f"the system is never in the state {self.state!r}", nearest(self.state, known, what="its states")
 
+    def rests_on(self) -> Collection[Need]:
+        return () if self.differs else needed(self.state)
+
     async def observe(self, ctx: Context) -> Observation:
         return await observe_state(ctx, self.state, differs=self.differs)
 
 
+def needed(state: str) -> Collection[Need]:
+    """What tells that a cluster is in this state: a working one, or a broken one, by its service."""
+    return (Need.STATE, Need.SERVICE) if SAME_STATE.get(state, state) in _BY_SERVICE else (Need.STATE,)
+
+
 class _InState:
     state: ClassVar[str]
+
+    def rests_on(self) -> Collection[Need]:
+        return needed(self.state)
 
     async def observe(self, ctx: Context) -> Observation:
         return await observe_state(ctx, self.state)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from seatrial.errors import NotSupported
 from seatrial.model.result import Observation, failed, passed, unknown
 from seatrial.registry import check
-from seatrial.spi import Context, KeepsRecords
+from seatrial.spi import Context, KeepsRecords, Need
 
 NAMED = 10
 """Maximum number of lost records named for each node; the others are counted."""
@@ -17,6 +18,9 @@ NAMED = 10
 @dataclass(frozen=True, kw_only=True)
 class DataIntegrity:
     """Every healthy node has all acknowledged records with their values."""
+
+    def rests_on(self) -> Collection[Need]:
+        return (Need.RECORDS,)
 
     async def observe(self, ctx: Context) -> Observation:
         if not isinstance(ctx.system, KeepsRecords):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,7 +12,7 @@ from seatrial.model.cluster import SAME_STATE, ClusterStatus
 from seatrial.model.reading import Health
 from seatrial.model.result import Observation, failed, passed, unknown
 from seatrial.registry import check
-from seatrial.spi import Context
+from seatrial.spi import Context, Need
 
 RUNNING, DEGRADED, DOWN = "running", "degraded", "down"
 ALL = frozenset({RUNNING, DEGRADED, DOWN})
@@ -56,6 +56,9 @@ def reasons(status: ClusterStatus) -> Iterable[str]:
 
 class _Service:
     state: ClassVar[str]
+
+    def rests_on(self) -> Collection[Need]:
+        return (Need.SERVICE,)
 
     async def observe(self, ctx: Context) -> Observation:
         return await by_status(ctx, lambda status: self._judge(ctx, status))

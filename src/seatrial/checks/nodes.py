@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
@@ -15,7 +15,7 @@ from seatrial.model.reading import Health, Reading, absent, concluded
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation, failed, passed, unknown
 from seatrial.registry import check
-from seatrial.spi import Context, KnowsReadings
+from seatrial.spi import Context, KnowsReadings, Need
 
 State = Literal["running", "stopped", "unreachable", "paused"]
 _STATES = get_args(State)
@@ -47,6 +47,9 @@ async def observe_power(ctx: Context, selector: str, wanted: str) -> Observation
 class AllRunning:
     """Every node is powered on and its link answers."""
 
+    def rests_on(self) -> Collection[Need]:
+        return (Need.NODES,)
+
     async def observe(self, ctx: Context) -> Observation:
         return await observe_power(ctx, "*", "running")
 
@@ -55,6 +58,9 @@ class AllRunning:
 @dataclass(frozen=True, kw_only=True)
 class PoweredOff:
     """Every node is powered off."""
+
+    def rests_on(self) -> Collection[Need]:
+        return (Need.NODES,)
 
     async def observe(self, ctx: Context) -> Observation:
         return await observe_power(ctx, "*", "stopped")
@@ -88,6 +94,9 @@ class NodeStatus:
 
     def node_names(self) -> Iterable[str]:
         return (self.node,)
+
+    def rests_on(self) -> Collection[Need]:
+        return (Need.NODES,)
 
     async def observe(self, ctx: Context) -> Observation:
         return await observe_power(ctx, self.node, self.state)

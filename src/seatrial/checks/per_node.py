@@ -12,7 +12,7 @@ from seatrial.links.output import end
 from seatrial.model.reading import Reading, concluded, reported
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation, Verdict, failed, passed, unknown, worst
-from seatrial.spi import Context, KnowsNodes, MissesNodes
+from seatrial.spi import Context, KnowsNodes, MissesNodes, Need
 from seatrial.spi.concurrency import NODES_AT_ONCE, map_concurrently
 
 ALL = ("*", "all")
@@ -27,6 +27,9 @@ class OnNodes:
 
     def node_names(self) -> Sequence[str]:
         return (self.on,) if self.on or type(self).on else ()
+
+    def rests_on(self) -> Sequence[Need]:
+        return (Need.INSIDE,) if self.on else ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -130,7 +130,7 @@ def texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list | tuple | set | frozenset):
         for inner in value:
             yield from texts(inner)
-    elif is_dataclass(value):
+    elif is_dataclass(value) and not isinstance(value, type):
         for one in fields(value):
             yield from texts(getattr(value, one.name))
 

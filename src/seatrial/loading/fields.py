@@ -7,7 +7,7 @@ import enum
 import functools
 import types
 import typing
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import MISSING
 from typing import Any
 
@@ -245,7 +245,7 @@ def shape_of(hint: Any) -> Shape:
             return dataclasses.replace(shape, least=limit.least, most=limit.most)
         return shape
     if origin in (typing.Union, types.UnionType):
-        return OneOf(tuple(shape_of(one) for one in sorted(args, key=lambda one: one is type(None))))
+        return OneOf(tuple(_alternatives(args)))
     if origin is typing.Literal:
         return shapes.Choice({one: one for one in args})
     if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
@@ -261,6 +261,15 @@ def shape_of(hint: Any) -> Shape:
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return Nested(hint)
     raise UsageError(f"a field of type {hint} cannot be written in a document")
+
+
+def _alternatives(args: tuple[Any, ...]) -> Iterator[Shape]:
+    """The shapes of a union, null last; a command is one of them, not two."""
+    words = typing.get_args(Argv)
+    if set(words) <= set(args):
+        yield shapes.Command()
+        args = tuple(one for one in args if one not in words)
+    yield from (shape_of(one) for one in sorted(args, key=lambda one: one is type(None)))
 
 
 def _many(origin: Any, args: tuple[Any, ...]) -> Shape:

@@ -312,9 +312,9 @@ class OneOf:
             if not tried.problems:
                 tried.replay()
                 return made
-            # A problem further down means this shape was intended: its message helps more than a list of all shapes.
+            # Problems further down mean that this shape was intended: they help more than a list of all shapes.
             if all(len(one[0]) > len(place) or one[3] for one in tried.problems):
-                deepest = tried.problems
+                deepest = min(tried.problems, deepest or tried.problems, key=len)
         for where, message, hint, key in deepest:
             site.problem(where, message, hint, key=key)
         if not deepest:

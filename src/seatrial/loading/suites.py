@@ -140,6 +140,7 @@ def make(compilation: CompilationContext, draft: Draft) -> Iterator[Suite]:
             vars=variables,
             fallbacks=fallbacks,
             unflagged=(draft.unknown - set(compilation.set_parameters)) | unknown,
+            older_form=draft.composed or merged.get("test_type") is not None,
             steps=workflow.steps,
             system=system,
             source=draft.home[0].source(draft.home[1]),

@@ -83,11 +83,11 @@ class Node:
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
-def require_label(name: str) -> None:
+def require_label(name: str, what: str = "node name") -> None:
     """ValueError unless the name is a DNS label."""
     if not _LABEL.fullmatch(name):
         allowed = "letters, digits and hyphens, at most 63, with a letter or digit at both ends"
-        raise ValueError(f"invalid node name {name!r}; allowed: {allowed}")
+        raise ValueError(f"invalid {what} {name!r}; allowed: {allowed}")
 
 
 @frozen

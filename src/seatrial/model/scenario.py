@@ -167,6 +167,9 @@ class Suite:
     """Parameter to its fallback values, in order, for when its own value is unavailable (`db_version` in a sut)."""
     unflagged: frozenset[str] = frozenset()
     """Parameters from unknown keys: they never become flags of a deployer."""
+    older_form: bool = False
+    """Written as for the older framework (`test_type`, or sut and workflow files): its deployer gets parameters as
+    flags, and works in the deployment's own folder."""
     steps: tuple[StepPlan, ...] = ()
     system: SystemPlan
     source: Location

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from seatrial.model.frozen import frozen
 from seatrial.model.scenario import Outputs
 from seatrial.spi.provider import Powers
+from seatrial.spi.system import Need
 
 if TYPE_CHECKING:
     from seatrial.spi.context import Context
@@ -63,6 +64,15 @@ class ChecksSystem(Protocol):
 
     def check_system(self, system: type[Any], settings: Any) -> Iterable[tuple[str, str]]:
         """The problems with this class of a system and its settings, each as a message and a hint."""
+
+
+@runtime_checkable
+class RestsOn(Protocol):
+    """A step or check that needs something of the system: `seatrial check` refuses it where the system has a gap there,
+    unless it may fail."""
+
+    def rests_on(self) -> Collection[Need]:
+        """What it needs with these fields."""
 
 
 @runtime_checkable

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import field
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
@@ -70,6 +71,43 @@ class KnowsReadings(Protocol):
         """The states that it can be in, besides Seatrial's own; None: unknown."""
 
 
+class Need(StrEnum):
+    """What a step or a check may need of a system."""
+
+    NODES = "nodes"
+    """Nodes with names."""
+    INSIDE = "inside"
+    """A way into a node."""
+    STATE = "state"
+    """The state of the whole, or the links of its nodes in place of it."""
+    SERVICE = "service"
+    """Whether the service answers."""
+    RECORDS = "records"
+    """Records that were written and can be read back."""
+    ADMIN = "admin"
+    """An admin UI."""
+
+
+@frozen(kw_only=False)
+class Gap:
+    """Why a system can never tell something."""
+
+    why: str
+    """The reason, in words."""
+    remedy: str
+    """What to write to close it."""
+
+
+@runtime_checkable
+class KnowsGaps(Protocol):
+    """A system whose settings may leave something that nothing can ever tell: `seatrial check` refuses what rests on
+    it (see `RestsOn`), and a wait for it ends at once."""
+
+    @classmethod
+    def gaps(cls, settings: Any) -> Mapping[Need, Gap]:
+        """All of them; empty: it can tell everything."""
+
+
 @runtime_checkable
 class MissesNodes(Protocol):
     """A system with a number of requested nodes whose names are only known once they exist."""
@@ -85,6 +123,15 @@ class ChecksSuite(Protocol):
     @classmethod
     def check_suite(cls, suite: Suite, environment: Mapping[str, str]) -> Iterable[tuple[tuple[str, ...], str, str]]:
         """The problems, each as a path below `system:`, a message and a hint."""
+
+
+@runtime_checkable
+class WarnsOfSuite(Protocol):
+    """A system with something odd to say of a suite that it can run."""
+
+    @classmethod
+    def warnings(cls, suite: Suite) -> Iterable[tuple[tuple[str, ...], str]]:
+        """Each as a path of the suite's keys and a message."""
 
 
 @runtime_checkable
@@ -279,6 +326,11 @@ class SystemTraits:
 def own_powers(system: type[Any], settings: Any) -> frozenset[Powers]:
     """The powers of a system's class with these settings."""
     return system.powers(settings) if issubclass(system, HasPowers) else frozenset()
+
+
+def gaps_of(system: type[Any], settings: Any) -> Mapping[Need, Gap]:
+    """What a system's class with these settings can never tell."""
+    return system.gaps(settings) if issubclass(system, KnowsGaps) else {}
 
 
 def known_nodes(system: type[Any], settings: Any, parameters: Mapping[str, Any]) -> tuple[str, ...]:

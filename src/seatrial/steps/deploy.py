@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -12,7 +12,7 @@ from seatrial.errors import CannotTell, Overrun, StepFailed
 from seatrial.model.cluster import ClusterStatus
 from seatrial.model.scenario import Outputs
 from seatrial.registry import step
-from seatrial.spi import Context, GivesOutputs
+from seatrial.spi import Context, GivesOutputs, Need
 from seatrial.spi.concurrency import for_each
 from seatrial.steps.power import before_outage
 from seatrial.steps.targets import to_outputs
@@ -54,7 +54,11 @@ class Init:
 @step("deploy")
 @dataclass(frozen=True, kw_only=True)
 class Deploy:
-    """Deploy the system and return when its state is `running`."""
+    """Deploy the system and return when its state is `running`. Where nothing that is declared measures the service,
+    return when the links of all nodes answer."""
+
+    def rests_on(self) -> Collection[Need]:
+        return (Need.STATE,)
 
     async def run(self, ctx: Context) -> Outputs:
         """StepFailed when the deployer failed, Overrun when the state is not `running` within the deadline.

@@ -11,7 +11,7 @@ from seatrial.model.resource import Node
 from seatrial.model.scenario import Outputs
 from seatrial.model.values import WaitFor
 from seatrial.registry import step
-from seatrial.spi import Context, Powers, PowersCluster
+from seatrial.spi import Context, Need, Powers, PowersCluster
 from seatrial.spi.concurrency import for_each
 from seatrial.steps.power import (
     before_outage,
@@ -76,6 +76,9 @@ class StartNode(Targets):
 class StopCluster:
     """Power all nodes off gracefully; under `power: guest` each is shut down from inside."""
 
+    def rests_on(self) -> Sequence[Need]:
+        return (Need.NODES,)
+
     def needs_powers(self) -> frozenset[Powers]:
         return frozenset({Powers.STOP})
 
@@ -109,7 +112,11 @@ class StopCluster:
 @step("start_cluster")
 @dataclass(frozen=True, kw_only=True)
 class StartCluster:
-    """Power all nodes on; returns when the state is `running`."""
+    """Power all nodes on; returns when the state is `running`, or when every link answers where nothing measures the
+    service."""
+
+    def rests_on(self) -> Sequence[Need]:
+        return (Need.NODES,)
 
     def needs_powers(self) -> frozenset[Powers]:
         return frozenset({Powers.START})

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import TypeVar
 
 from seatrial.model.frozen import frozen
 from seatrial.model.resource import Node
+from seatrial.spi import Need
 from seatrial.spi.concurrency import for_each
 
 T = TypeVar("T")
@@ -27,6 +28,9 @@ class Targets:
     def target(self) -> str:
         listed = self.nodes if isinstance(self.nodes, str) else ",".join(self.nodes)
         return self.target_node or self.node or listed
+
+    def rests_on(self) -> Collection[Need]:
+        return (Need.NODES,)
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
         given = [key for key in ("target_node", "node", "nodes") if getattr(self, key)]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from seatrial.errors import CannotTell
+from seatrial.errors import CannotTell, NeverTold
 from seatrial.model.cluster import SAME_STATE, ClusterStatus, NodeHealth, PowerState
-from seatrial.model.reading import Reading
-from seatrial.spi import Context, ShowsEvidence, status_of
+from seatrial.model.reading import Health, Reading
+from seatrial.spi import Context, Need, ShowsEvidence, gaps_of, status_of
 from seatrial.steps.power import none_failed
 from seatrial.steps.wait_until import NotYet, wait_until
 
@@ -23,7 +23,8 @@ PATIENCE = 5.0
 
 
 async def until_running(ctx: Context, deadline: float) -> ClusterStatus:
-    """The status once it is `running`; Overrun or CannotTell at the deadline, with the last status of each node."""
+    """The status once it is `running`, or once every link answers where nothing measures the service; Overrun or
+    CannotTell at the deadline, with the last status of each node."""
     last: ClusterStatus | None = None
 
     async def look() -> ClusterStatus:
@@ -34,6 +35,10 @@ async def until_running(ctx: Context, deadline: float) -> ClusterStatus:
             return status
         if suspects := {name for name, health in status.nodes.items() if health.power.value in NOT_SEEN_TO_RUN}:
             await none_failed(ctx, [node for node in await ctx.nodes() if node.name in suspects])
+        if not state and (gap := gaps_of(type(ctx.system), ctx.suite.system.settings).get(Need.SERVICE)):
+            _links_answer(status, gap.why)
+            ctx.log(f"every link answers; {gap.why}, so the state is unknown")
+            return status
         if not state:
             raise CannotTell(status.state.why or "the system did not report its state")
         raise NotYet(f"the state is {state}" + (f" ({status.state.why})" if status.state.why else ""))
@@ -43,6 +48,20 @@ async def until_running(ctx: Context, deadline: float) -> ClusterStatus:
         return "\n".join([*shown, *await logs(ctx)])
 
     return await wait_until(ctx, look, deadline=deadline, what="the state running", evidence=evidence)
+
+
+def _links_answer(status: ClusterStatus, why: str) -> None:
+    """Nothing measures the service: NotYet while a link is silent, NeverTold if a node has none."""
+    links = {name: health.parts.get("ssh") for name, health in status.nodes.items()}
+    if without := [name for name, link in links.items() if link is None]:
+        raise NeverTold(f"{why}, and there is no way into {', '.join(without)} to measure anything")
+    if not links:
+        raise NeverTold(f"{why}, and the system has no nodes")
+    for name, link in links.items():
+        if link is not None and link.value is Health.NOT_OK:
+            raise NotYet(f"the link of {name} does not answer: {link.why}")
+        if link is not None and not link.ok:
+            raise CannotTell(f"the link of {name} could not be tried: {link.why}")
 
 
 def _line(name: str, health: NodeHealth) -> str:

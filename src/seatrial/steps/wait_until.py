@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from seatrial.errors import CannotTell, LinkDown, LinkLost, NodeFailed, Overrun, StepFailed
+from seatrial.errors import CannotTell, LinkDown, LinkLost, NeverTold, NodeFailed, Overrun, StepFailed
 from seatrial.spi import Context, SetsDeadlines
 from seatrial.spi.concurrency import ensure_wanted
 
@@ -36,7 +36,7 @@ async def wait_until(
     evidence: Callable[[], Awaitable[str]] | None = None,
 ) -> T:
     """Look until there is an answer. When the deadline (seconds) passes: Overrun with the last state seen, or
-    CannotTell if the last look failed. StepFailed and NodeFailed of a look end the wait at once."""
+    CannotTell if the last look failed. StepFailed, NodeFailed and NeverTold of a look end the wait at once."""
     last: Exception = NotYet("it was never seen")
     decided: StepFailed | None = None
 
@@ -47,7 +47,7 @@ async def wait_until(
         except StepFailed as error:
             decided = error
             raise
-        except NodeFailed:
+        except (NodeFailed, NeverTold):
             raise
         except (NotYet, CannotTell) as error:
             ensure_wanted()

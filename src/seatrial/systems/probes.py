@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -125,20 +126,21 @@ def port_of(node: Node, port: str | int) -> int:
 
 async def _look_command(ctx: Context, probe: Probe, node: Node, roots: Roots) -> Reading[Health]:
     argv = fill(ctx, probe.command, roots)
+    shown = f"`{argv if isinstance(argv, str) else shlex.join(argv)}`"
     try:
         done = await ctx.link(node).run(argv, timeout=probe.timeout)
     except TimeoutError:
-        return measured(Health.NOT_OK, f"{argv!r} did not end within {probe.timeout:g} s")
+        return measured(Health.NOT_OK, f"{shown} did not end within {probe.timeout:g} s")
     said = end(done.stderr.strip() or done.stdout.strip(), SHOWN)
     if done.exit_code in (NOT_EXECUTABLE, NOT_FOUND):
-        return absent(Health.UNKNOWN, f"cannot run {argv!r} on {node.name}: {said}")
+        return absent(Health.UNKNOWN, f"cannot run {shown} on {node.name}: {said}")
     if done.signal:
-        return absent(Health.UNKNOWN, f"{argv!r} measured nothing on {node.name}: {done.signal} ended it: {said}")
+        return absent(Health.UNKNOWN, f"{shown} measured nothing on {node.name}: {done.signal} ended it: {said}")
     if not probe.that:
-        why = "" if done.ok else f"{argv!r} {done.ended}: {said}"
+        why = "" if done.ok else f"{shown} {done.ended}: {said}"
         return measured(Health.OK if done.ok else Health.NOT_OK, why)
     if done.dropped:
-        return absent(Health.UNKNOWN, f"{argv!r} printed too much: {done.dropped} bytes of its output were not kept")
+        return absent(Health.UNKNOWN, f"{shown} printed too much: {done.dropped} bytes of its output were not kept")
     try:
         found: object = json.loads(done.stdout)
     except ValueError:

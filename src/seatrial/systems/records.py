@@ -7,12 +7,13 @@ import base64
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
+from typing import Any
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused
 from seatrial.links.output import beginning, end
 from seatrial.model.cluster import NodeHealth
 from seatrial.model.resource import Node
-from seatrial.spi import Context, RecordsReport
+from seatrial.spi import Context, Gap, Need, RecordsReport
 from seatrial.spi.concurrency import map_concurrently
 from seatrial.systems.probes import SHOWN, NoAnswer, accepted, ask
 from seatrial.systems.settings import DataSettings, Roots, WriteSettings, fill
@@ -32,6 +33,17 @@ class Declared:
         self._written = 0
         self._acknowledged: list[str] = []
         self._stage = ""
+
+    @classmethod
+    def gaps(cls, settings: Any) -> Mapping[Need, Gap]:
+        """Records without `data`, the admin UI without `admin`; see `KnowsGaps`."""
+        gaps = {}
+        if settings.data is None:
+            why = "the system declares no `data`, so no record is written or read"
+            gaps[Need.RECORDS] = Gap(why, "write `data: {write: …, read: …}` into `system:`")
+        if not settings.admin:
+            gaps[Need.ADMIN] = Gap("the system declares no `admin` UI", "write `admin: URL` into `system:`")
+        return gaps
 
     async def nodes(self, ctx: Context) -> Sequence[Node]:
         raise NotImplementedError

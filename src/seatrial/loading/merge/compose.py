@@ -36,6 +36,8 @@ class Draft:
     """List parameters used as fallbacks, not as a matrix."""
     unknown: frozenset[str] = frozenset()
     """Unknown keys of the sut, taken as parameters."""
+    composed: bool = False
+    """Of a sut and a workflow file."""
 
 
 @dataclass(slots=True)
@@ -204,7 +206,7 @@ def _composed(loader: DocumentLoader, document: Document, suites: list[Any], lev
         of_sut, fixed, unknown = _sut(loader, sut)
         # The suite's own description is more specific than those of the parts.
         parts = [*levels, of_sut, of_workflow, level]
-        yield Draft(name, parts, workflow.data[steps], workflow, (steps,), (document, place), fixed, unknown)
+        yield Draft(name, parts, workflow.data[steps], workflow, (steps,), (document, place), fixed, unknown, True)
 
 
 def _sut(loader: DocumentLoader, sut: Document) -> tuple[Level, tuple[str, ...], frozenset[str]]:

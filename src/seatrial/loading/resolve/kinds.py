@@ -34,6 +34,7 @@ class Kind:
         self.branches = sorted((key for key in fields if fields[key].compiled and key != "checks"), key=branch)
         self.names_nodes = issubclass(factory, spi.NamesNodes)
         self.checks_system = issubclass(factory, spi.ChecksSystem)
+        self.rests = issubclass(factory, spi.RestsOn)
         self.node_keys = [key for key in _NODE_FIELDS if key in fields and not self.names_nodes]
         self.needs_powers = issubclass(factory, spi.NeedsPowers)
         self.checks_files = issubclass(factory, spi.ChecksFiles)
@@ -54,7 +55,7 @@ class Kinds:
 
     registry: Registry
     found: dict[tuple[str, str], Kind] = field(default_factory=dict)
-    texts: dict[str, tuple[CheckPlan, tuple[str, ...], bool]] = field(default_factory=dict)
+    texts: dict[str, tuple[CheckPlan, tuple[str, ...], Kind]] = field(default_factory=dict)
     """Checks written as text, with their node names: suites often repeat the same few."""
 
     def get(self, kind: str, name: str) -> Kind:

@@ -25,6 +25,14 @@ _VERBS = {Powers.STOP: "stop_node", Powers.START: "start_node", Powers.CRASH: "c
           Powers.GRACEFUL_RESTART: "restart_node"}  # fmt: skip
 """Power to the key of a deployer's command for it."""
 
+_OTHER_METHOD = {
+    Powers.GUEST_CRASH: (Powers.CRASH, "destroy"),
+    Powers.CRASH: (Powers.GUEST_CRASH, "ssh"),
+    Powers.GUEST_REBOOT: (Powers.GRACEFUL_RESTART, "graceful"),
+    Powers.GRACEFUL_RESTART: (Powers.GUEST_REBOOT, "ssh"),
+}
+"""Power to another one with the same end, and the step's `method` for it."""
+
 _WAY_IN = "it needs an `inventory` with SSH; "
 
 ANY_NODE = frozenset({"*", "any", "all"})
@@ -80,6 +88,10 @@ def hold_steps(suite: Suite, merged: Merged, workflow: Workflow, provider: type[
     for check, place in workflow.checks:
         for message, hint in check.check_system(suite.system.factory, suite.system.settings):
             workflow.problem(place, message, hint)
+    gaps = spi.gaps_of(suite.system.factory, suite.system.settings)
+    for one, title, place in workflow.rests if gaps else ():
+        if gap := next((gaps[need] for need in one.rests_on() if need in gaps), None):
+            workflow.problem(place, f"the {title} can never tell: {gap.why}", gap.remedy)
     if workflow.powers:
         system = suite.system
         held = _over_nodes(provider, system) | own_powers(system.factory, system.settings)
@@ -95,6 +107,9 @@ def hold_steps(suite: Suite, merged: Merged, workflow: Workflow, provider: type[
 def _by_the_system(suite: Suite, problems: Problems, merged: Merged) -> None:
     """The problems a system finds before the run from files and environment: its `check_suite`."""
     system = suite.system.factory
+    if issubclass(system, spi.WarnsOfSuite):
+        for path, message in system.warnings(suite):
+            problems.warn(*merged.where(*path), message)
     if suite.skip or not issubclass(system, spi.ChecksSuite):
         return
     for path, message, hint in system.check_suite(suite, os.environ):
@@ -151,17 +166,21 @@ def _missing(
     words = ", ".join(missing)
     needs = f"the step {kind!r} needs the power {words!r}"
     has = f"it has: {', '.join(sorted(held)) or 'none'}"
+    instead = ""
+    other, method = _OTHER_METHOD.get(missing[0], (None, ""))
+    if kind in ("crash_node", "restart_node") and other in held and not (suite.power == "guest" and other in BY_API):
+        instead = f"write `method: {method}`; "
     if frozenset(missing) <= held:
         hint = "use a method inside the guest (`method: ssh`), or remove `power: guest`"
         return f"{needs}, but `power: guest` forbids it", hint
     if not suite.system.factory.places_nodes:
-        keys = [_VERBS[power] for power in missing if power in _VERBS]
-        hint = f"write {' and '.join(f'`{key}:`' for key in keys)} into `system:`; " if keys else _WAY_IN
-        hint += f"{has}; "
-        hint += f"the provider {suite.named_provider!r} has power only over its own nodes"
-        return f"{needs}; the system {suite.system.kind!r} does not have it over its nodes", hint
+        keys = [f"`{_VERBS[power]}:`" for power in missing if power in _VERBS]
+        own = f"write {' and '.join(keys)} into `system:`; " if keys else ""
+        ways = " or ".join(way for way in (instead, own) if way) or _WAY_IN
+        where = f"the provider {suite.named_provider!r} has power only over its own nodes"
+        return f"{needs}; the system {suite.system.kind!r} does not have it over its nodes", f"{ways}{has}; {where}"
     why = dict.fromkeys(reasons[power] for power in missing if power in reasons)
-    return f"{needs}; the provider {suite.provider!r} does not have it", "; ".join([has, *why])
+    return f"{needs}; the provider {suite.provider!r} does not have it", instead + "; ".join([has, *why])
 
 
 def _random(word: str) -> bool:

@@ -38,6 +38,8 @@ class Workflow(DocumentSite):
         """Node selectors and their places, to validate for each suite."""
         self.checks: list[tuple[spi.ChecksSystem, Place]] = []
         """Ready checks to validate against the system of each suite."""
+        self.rests: list[tuple[spi.RestsOn, str, Place]] = []
+        """Ready steps and checks with a need of the system, that decide, with their titles."""
         self.powers: list[tuple[Any, str, Place]] = []
         """Ready steps with a possible need of powers, with their kinds."""
         self.survey = Survey()
@@ -109,6 +111,8 @@ class Workflow(DocumentSite):
         wrong: Iterable[tuple[str, str]] = ()
         if step is not None and kind.needs_powers:
             self.powers.append((step, kind.name, place))
+        if step is not None and kind.rests and not common.get("allow_failure"):
+            self.rests.append((step, kind.title, place))
         if step is not None and kind.checks_files:
             wrong = step.check_files(self.folder)
         elif not ready and valid and kind.checks_templates:
@@ -260,9 +264,7 @@ class Workflow(DocumentSite):
         common = self._common(kind, given, place)
         check = build(kind.factory, fields, place, self) if ready and self.problems.count == before else None
         self._selectors(kind, fields, check, place)
-        of_system = kind.checks_system
-        if check is not None and of_system:
-            self.checks.append((check, place))
+        self._of_system(kind, check, place, decides=not (allowed or kind.allow_failure or common.get("allow_failure")))
         if self.problems.count != before:
             return None
         plan = CheckPlan(
@@ -278,8 +280,15 @@ class Workflow(DocumentSite):
             named=not isinstance(raw, str) and bool(common.get("name")),
         )
         if isinstance(raw, str) and check is not None and not any(one.formula for one in kind.fields.values()):
-            self.kinds.texts[raw] = plan, tuple(name for name, _ in self.selectors[selectors:]), of_system
+            self.kinds.texts[raw] = plan, tuple(name for name, _ in self.selectors[selectors:]), kind
         return replace(plan, allow_failure=True) if allowed else plan
+
+    def _of_system(self, kind: Kind, check: Any, place: Place, *, decides: bool) -> None:
+        """Note what to validate against the system of each suite."""
+        if check is not None and kind.checks_system:
+            self.checks.append((check, place))
+        if check is not None and kind.rests and decides:
+            self.rests.append((check, kind.title, place))
 
     def _refuse_empty(self, kind: Kind, given: Mapping[str, Any], place: Place) -> None:
         """An empty expectation compares with nothing."""
@@ -290,10 +299,9 @@ class Workflow(DocumentSite):
 
     def _same(self, raw: str, place: Place, allowed: bool) -> CheckPlan:
         """An already compiled check with the same text, at a new place."""
-        known, nodes, of_system = self.kinds.texts[raw]
+        known, nodes, kind = self.kinds.texts[raw]
         self.selectors += ((name, place) for name in nodes)
-        if of_system:
-            self.checks.append((known.check, place))
+        self._of_system(kind, known.check, place, decides=not (known.allow_failure or allowed))
         return CheckPlan(  # `replace` takes four times as long, and a check may stand in thousands of suites
             text=known.text,
             kind=known.kind,
@@ -326,6 +334,8 @@ class Workflow(DocumentSite):
             return
         for at, name in enumerate(names):
             matching = {id(one) for one in checks if one.is_called(name)}
+            undecided = {id(one.check) for one in checks if one.is_called(name) and one.check is not None}
+            self.rests = [one for one in self.rests if id(one[0]) not in undecided or one[2][: len(place)] != place]
             if matching:
                 checks = tuple(replace(one, allow_failure=True) if id(one) in matching else one for one in checks)
             else:

@@ -3,31 +3,38 @@ and health."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from seatrial.errors import CannotTell, SeatrialError
+from seatrial.expressions.text import texts
 from seatrial.links import inventory
-from seatrial.model.cluster import STATES, ClusterStatus, NodeHealth, PowerState, cluster_status
+from seatrial.model.cluster import STATES, ClusterStatus, NodeHealth, PowerState
 from seatrial.model.frozen import frozen
 from seatrial.model.reading import Health, Reading, absent, reported
 from seatrial.model.resource import Node, Resource
+from seatrial.model.scenario import Suite
 from seatrial.model.values import argv_of
 from seatrial.registry import system
-from seatrial.spi import Context, Powers, Recognised
+from seatrial.spi import Context, Gap, Need, Powers, Recognised
 from seatrial.spi.output import cleanup_output
 from seatrial.systems.command import health_parsing, status_parsing, verbs
-from seatrial.systems.command.calls import DEADLINES, LOOK_SECONDS, Calls
+from seatrial.systems.command.calls import DEADLINES, Calls
 from seatrial.systems.command.removal import remove
-from seatrial.systems.command.settings import CommandSettings
-from seatrial.systems.machines import IN_GUEST, UNDECLARED, GivenMachines, Told
+from seatrial.systems.command.settings import VERBS, CommandSettings
+from seatrial.systems.machines import IN_GUEST, UNDECLARED, GivenMachines, Told, unmeasured
 from seatrial.systems.settings import fill
 from seatrial.systems.shared_look import SharedLook
 from seatrial.systems.states import not_deployed, without_deployment
 
 KIND = "deployment"
+
+INVENTORY = "write `inventory: {file: FILE}`, or `{command: […]}`, into `system:`"
+
+UNNAMED = "`status` has no state of the whole, and `health` is not declared in the system's settings"
 
 _NODE_VERB = {Powers.STOP: "stop_node", Powers.START: "start_node", Powers.CRASH: "crash_node",
               Powers.GRACEFUL_RESTART: "restart_node"}  # fmt: skip
@@ -40,11 +47,18 @@ class Command(GivenMachines):
     Settings: ClassVar[type[Any]] = CommandSettings
 
     def __init__(self, settings: CommandSettings, folder: Path) -> None:
-        super().__init__(settings)
+        super().__init__(settings, settings.probe)
         self._settings = settings
         self._calls = Calls(settings, folder)
         self._look = SharedLook(self._ask)
-        self.deadlines = {DEADLINES[verb]: seconds for verb, seconds in settings.timeouts.items() if verb in DEADLINES}
+        declared = {name: verb for name in VERBS if (verb := settings.verb(name))}
+        first = max((verb.poll for name, verb in declared.items() if verb.poll), default=settings.poll)
+        self.pace = (float(first), 10 * float(first))
+        self.deadlines = {
+            DEADLINES[name]: verb.timeout
+            for name, verb in declared.items()
+            if name in DEADLINES and verb.timeout is not None
+        }
 
     @classmethod
     def powers(cls, settings: CommandSettings) -> frozenset[Powers]:
@@ -66,8 +80,47 @@ class Command(GivenMachines):
 
     @classmethod
     def part_names(cls, settings: CommandSettings) -> tuple[str, ...] | None:
-        """Without the deployer's `health`, only the links in its inventory."""
-        return None if settings.health else ("ssh",) if settings.inventory else ()
+        """Without the deployer's own `health`, only the links in its inventory, and the service by its probe."""
+        if settings.verb("health"):
+            return None
+        return (("ssh", "service") if settings.probe else ("ssh",)) if settings.inventory else ()
+
+    @classmethod
+    def measures_service(cls, settings: CommandSettings) -> bool:
+        """By `health`, or by the word of `status`."""
+        return bool(settings.health or settings.status)
+
+    @classmethod
+    def gaps(cls, settings: CommandSettings) -> Mapping[Need, Gap]:
+        """Without an inventory also the nodes, and without `status` beside it the state."""
+        gaps = dict(super().gaps(settings))
+        if settings.inventory is None:
+            no_nodes = Gap("nothing names the nodes: `inventory` is not declared in the system's settings", INVENTORY)
+            gaps |= {Need.NODES: no_nodes, Need.INSIDE: no_nodes}
+            if not settings.status:
+                why = "neither `inventory` nor `status` is declared in the system's settings"
+                gaps[Need.STATE] = Gap(why, f"{INVENTORY}, or a command that prints JSON under `status:`")
+        return gaps
+
+    @classmethod
+    def check_suite(cls, suite: Suite, environment: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], str, str]]:
+        """Refuse names of nodes that no inventory can have."""
+        settings: CommandSettings = suite.system.settings
+        if settings.nodes and settings.inventory is None:
+            yield ("nodes",), "these names are of no use: `inventory` is not declared", INVENTORY
+
+    @classmethod
+    def warnings(cls, suite: Suite) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Parameters that were flags once, and now reach no verb."""
+        settings: CommandSettings = suite.system.settings
+        if suite.older_form or settings.parameters_as_flags is not None:
+            return
+        written = "\n".join(texts((settings, suite.steps)))
+        first = "init" if settings.init else "deploy"
+        for name in suite.parameters:
+            if not re.search(rf"\bparameters(\.{re.escape(name)}\b|(?!\.)\b)", written):
+                remedy = f"write ${{{{ parameters.{name} }}}} in one, or `parameters_as_flags: [{first}]` in `system:`"
+                yield ("parameters", name), f"the parameter {name!r} reaches no command; {remedy}"
 
     @classmethod
     def state_names(cls, settings: CommandSettings) -> tuple[str, ...] | None:
@@ -75,18 +128,24 @@ class Command(GivenMachines):
         return None if settings.status else ()
 
     async def init(self, ctx: Context) -> None:
+        await self._calls.lease_ports(ctx)
         if self._settings.init:
             await self._run(ctx, "init")
         self._stage = "initialized"
 
     async def deploy(self, ctx: Context) -> None:
         """Run `deploy`; the deployment is in the ledger from before it until `destroy`."""
-        looks = {verb: self._calls.record(ctx, verb) for verb in verbs.MEASURING if getattr(self._settings, verb)}
-        words = {"state": self._settings.status_json.state, "states": dict(self._settings.states)}
+        await self._calls.lease_ports(ctx)
+        settings = self._settings
+        shapes = {"status_json": asdict(settings.status_json), "health_json": asdict(settings.health_json)}
         detail: dict[str, object] = {
             **self._calls.record(ctx, "destroy"),
             "log": str(ctx.folder / "destroy.log"),
-            "confirm": {"calls": looks, **words},
+            "confirm": {
+                "calls": {verb: self._calls.record(ctx, verb) for verb in verbs.MEASURING if settings.verb(verb)},
+                "states": dict(settings.states),
+                **shapes,
+            },
         }
         verbs.require_program(self._calls.call(ctx, "deploy"))  # what cannot begin leaves no deployment
         self._stage = "deployed"
@@ -149,10 +208,7 @@ class Command(GivenMachines):
         cwd = Path(self._calls.cwd(ctx))
         if settings.command:
             argv = tuple(fill(ctx, one, {}) for one in argv_of(settings.command))
-            env = {**ctx.environment(), **fill(ctx, dict(self._settings.env), {})}
-            program = self._calls.program(argv[0])
-            call = verbs.Call(verb="inventory", argv=(program, *argv[1:]), cwd=str(cwd), env=env, timeout=LOOK_SECONDS)
-            said = await self._calls.ask(ctx, call)
+            said = await self._calls.ask(ctx, self._calls.inventory(ctx, argv))
             if said.dropped:
                 raise CannotTell(f"the inventory is too long: {said.dropped} bytes of it were not kept")
             text, source, folder = said.stdout, " ".join(argv), cwd
@@ -195,14 +251,14 @@ class Command(GivenMachines):
                 raise
             return ClusterStatus(state=replace(claim, why=f"{claim.why}; {error}"))
         health = {**await self._measured(ctx, nodes, look), **self.missing(ctx, nodes)}
-        finding = cluster_status(health)
+        finding = await self.conclude(ctx, health)
         state, service = status_parsing.settle(claim, finding.state), finding.service
         names, told = [node.name for node in nodes], look.health or {}
         if claim is state and (failures := health_parsing.unplaced(told, self._settings.health_json, names)):
             state = absent("", f"a contradiction: {claim.why}, and {status_parsing.HEALTH} says {failures}")
         if claim is None and not self._settings.health:
-            state, service = absent("", UNDECLARED), absent(Health.UNKNOWN, UNDECLARED)
-        elif claim is not None and (service.value is Health.UNKNOWN or not self._settings.health):
+            return unmeasured(health, UNNAMED if self._settings.status else UNDECLARED)
+        if claim is not None and (service.value is Health.UNKNOWN or not self._settings.health):
             service = status_parsing.service_by_state(claim.value)
         elif claim is not None and (state.disputed or not state.value):
             health, service = status_parsing.disputed(claim.value, health, service)
@@ -225,8 +281,7 @@ class Command(GivenMachines):
 
     async def _measured(self, ctx: Context, nodes: Sequence[Node], look: _Look) -> dict[str, NodeHealth]:
         settings, where = self._settings, self._settings.status_json
-        told_nodes = status_parsing.at(look.status, where.nodes, "status", absent={})
-        powers = status_parsing.powers(told_nodes, where.node_state, settings.states)
+        powers = status_parsing.powers(status_parsing.nodes_of(look.status, where), where, settings.states)
         everyone = await self.nodes(ctx) or self._before or nodes  # sums are over all of them
         names, parts = [node.name for node in everyone], dict[str, health_parsing.Parts]()
         if look.health is not None:
@@ -240,14 +295,15 @@ class Command(GivenMachines):
         """The deployer's word for the whole; None without a `status`."""
         if not self._settings.status or not look.status:
             return None
-        told = status_parsing.state_of(look.status, self._settings.status_json.state)
+        if (told := status_parsing.state_of(look.status, self._settings.status_json)) is None:
+            return None
         state = status_parsing.word(told, self._settings.states)
         return reported(state, f"the deployer reports {state}", by=status_parsing.STATUS)
 
     async def _ask(self, ctx: Context) -> _Look:
         """Run the measuring verbs, one after the other: a deployer may lock itself."""
         status = await self._json(ctx, "status") if self._settings.status else {}
-        if not self._settings.health:
+        if not self._settings.verb("health"):
             return _Look(status=status, health=None)
         if self._stage != "deployed" and not self._before:
             return _Look(status=status, health={})  # there is no node yet
@@ -256,15 +312,15 @@ class Command(GivenMachines):
         except CannotTell as error:
             return _Look(status=status, health={}, trouble=error)
 
-    async def _json(self, ctx: Context, verb: str) -> Mapping[str, Any]:
+    async def _json(self, ctx: Context, verb: str) -> status_parsing.Answer:
         """The JSON of a measuring verb; CannotTell when it ends badly, too late or without JSON."""
         return status_parsing.document(verb, await self._calls.ask(ctx, self._calls.call(ctx, verb)))
 
 
 @frozen
 class _Look:
-    """The answers of the measuring verbs; `health` is None if it is not declared, and `trouble` why it gave none."""
+    """The answers of the measuring verbs; `health` is None if it is not a command, and `trouble` why it gave none."""
 
-    status: Mapping[str, Any]
-    health: Mapping[str, Any] | None
+    status: status_parsing.Answer
+    health: status_parsing.Answer | None
     trouble: CannotTell | None = None

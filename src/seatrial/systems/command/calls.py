@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from seatrial.model.values import Argv, argv_of, words_of
 from seatrial.spi import Context, Finished
 from seatrial.spi.output import LOG, Output
 from seatrial.systems.command import verbs
-from seatrial.systems.command.settings import CommandSettings
+from seatrial.systems.command.settings import CommandSettings, Verb
 from seatrial.systems.machines import roots_of
 from seatrial.systems.settings import fill
 
@@ -38,23 +38,20 @@ class Calls:
         self._settings = settings
         self._folder = folder
         self._number = 0
+        self._ports: dict[str, str] = {}
+        """Environment variable to leased port."""
         self._said: dict[str, str] = {}
         """Looking verb to its last output: only a changed one is kept again."""
 
     def call(self, ctx: Context, verb: str, node: Node | None = None, *, later: bool = False) -> verbs.Call:
         """A verb, ready to run; `later`: for the ledger, with secrets as templates and only its own environment."""
-        settings = self._settings
-        command: Argv = getattr(settings, verb)
-        if not command:
+        declared = self._settings.verb(verb)
+        if declared is None:
             raise NotSupported(f"the deployer has no command for {verb!r}; add one to the system's settings")
-        roots = roots_of(node) if node else {}
+        roots, command = roots_of(node) if node else {}, declared.run
         if isinstance(command, str) and (plain := words_of(command)):
             command = plain  # text without any syntax of a shell means the same as a list
-        flagged = settings.parameters_as_flags
-        if flagged is None and not isinstance(command, str):
-            flagged = ("init",) if settings.init else ("deploy",)
-        wanted = {name: value for name, value in ctx.suite.parameters.items() if name not in ctx.suite.unflagged}
-        flags = verbs.flags_of(wanted) if verb in (flagged or ()) else []
+        flags = self._flags(ctx, verb, command)
         if isinstance(command, str) and flags:
             flags = [shlex.join(flags)]
         if isinstance(command, str):
@@ -66,20 +63,43 @@ class Calls:
             names, hidden = {**ctx.names(), **roots}, _secrets(ctx)
             first = late.keep(program, names, hidden) if beside == named else late.quote(beside, hidden)
             words, flags = late.keep(words, names, hidden), [str(late.quote(flag, hidden)) for flag in flags]
-            env = {name: str(value) for name, value in late.keep(dict(settings.env), names, hidden).items()}
+            env = {name: str(value) for name, value in late.keep(dict(declared.env), names, hidden).items()}
         else:
-            first, words, env = beside, fill(ctx, words, roots), fill(ctx, dict(settings.env), roots)
+            first, words, env = beside, fill(ctx, words, roots), fill(ctx, dict(declared.env), roots)
         if isinstance(command, str):
             words, flags = [*words[:-1], " ".join([str(words[-1]), *flags])], []
         argv = tuple(str(word) for word in (first, *words, *flags))
         return verbs.Call(
             verb=verb,
             argv=argv,
-            cwd=self.cwd(ctx),
-            env=env if later else {**ctx.environment(), **env},
-            timeout=self._timeout(ctx, verb),
-            accept=settings.exit_codes.get(verb, (0,)),
+            cwd=self.cwd(ctx, declared),
+            env={**self._ports, **env} if later else {**ctx.environment(), **self._ports, **env},
+            timeout=_timeout(ctx, verb) if declared.timeout is None else declared.timeout,
+            accept=declared.exit_codes,
         )
+
+    async def lease_ports(self, ctx: Context) -> None:
+        """Lease the declared ports that are not leased yet."""
+        for name in self._settings.ports:
+            variable = f"SEATRIAL_PORT_{name.upper().replace('-', '_')}"
+            if variable not in self._ports:
+                self._ports[variable] = str(await ctx.lease_port())
+
+    def _flags(self, ctx: Context, verb: str, command: Argv) -> list[str]:
+        """The suite's parameters as flags, for a verb that wants them."""
+        flagged = self._settings.parameters_as_flags
+        if flagged is None and ctx.suite.older_form and not isinstance(command, str):
+            flagged = ("init",) if self._settings.init else ("deploy",)
+        if verb not in (flagged or ()):
+            return []
+        unflagged = ctx.suite.unflagged
+        return verbs.flags_of({name: value for name, value in ctx.suite.parameters.items() if name not in unflagged})
+
+    def inventory(self, ctx: Context, argv: Sequence[str]) -> verbs.Call:
+        """The command that prints the inventory, in the folder and environment of every verb."""
+        env = {**ctx.environment(), **self._ports, **fill(ctx, dict(self._settings.env), {})}
+        program = (self.program(argv[0]), *argv[1:])
+        return verbs.Call(verb="inventory", argv=program, cwd=self.cwd(ctx), env=env, timeout=LOOK_SECONDS)
 
     def record(self, ctx: Context, verb: str) -> dict[str, object]:
         """A verb for the ledger."""
@@ -104,16 +124,12 @@ class Calls:
         program = self.program(first)
         return text if program == first else f"{shlex.quote(program)}{space}{rest}"
 
-    def cwd(self, ctx: Context) -> str:
-        """The working folder of the verbs."""
-        if not self._settings.cwd:
+    def cwd(self, ctx: Context, verb: Verb | None = None) -> str:
+        """The working folder of a verb, or of all."""
+        given = (verb or self._settings).cwd
+        if not given and ctx.suite.older_form:
             return str(ctx.deploy_dir)
-        return str((self._folder / fill(ctx, self._settings.cwd, {})).resolve())
-
-    def _timeout(self, ctx: Context, verb: str) -> float:
-        if verb in self._settings.timeouts:
-            return self._settings.timeouts[verb]
-        return ctx.deadline(DEADLINES[verb]) if verb in DEADLINES else LOOK_SECONDS
+        return str((self._folder / fill(ctx, given, {})).resolve())
 
     async def run(self, ctx: Context, call: verbs.Call) -> Finished:
         """Run a call; its process is in the ledger while it runs. Processes it leaves running are the product."""
@@ -150,6 +166,10 @@ class Calls:
             if (text := answer.kept.text()) != self._said.get(verb):
                 self._said[verb] = text
                 ctx.output(verb, text)
+
+
+def _timeout(ctx: Context, verb: str) -> float:
+    return ctx.deadline(DEADLINES[verb]) if verb in DEADLINES else LOOK_SECONDS
 
 
 class _Answer:

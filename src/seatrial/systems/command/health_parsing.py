@@ -10,16 +10,14 @@ from seatrial.model.frozen import frozen
 from seatrial.model.reading import Health, Reading, absent, measured
 from seatrial.systems.command import status_parsing
 from seatrial.systems.command.settings import HealthSettings
-from seatrial.systems.command.status_parsing import HEALTH, Words
+from seatrial.systems.command.status_parsing import HEALTH, Answer, Words
 
 _NODE_WORDS = ("host", "node", "name")
 
 Parts = dict[str, Reading[Health]]
 
 
-def by_node(
-    told: Mapping[str, Any], where: HealthSettings, nodes: Sequence[str], service: str, words: Words
-) -> dict[str, Parts]:
+def by_node(told: Answer, where: HealthSettings, nodes: Sequence[str], service: str, words: Words) -> dict[str, Parts]:
     """Each node with the parts of its health; `service` is the part of this name, or concluded from the others."""
     found = _listed(told, where, nodes)
     if found is not None:
@@ -32,7 +30,7 @@ def by_node(
     return {name: status_parsing.with_service(parts, name, service) for name, parts in each.items()}
 
 
-def unplaced(told: Mapping[str, Any], where: HealthSettings, nodes: Sequence[str]) -> str:
+def unplaced(told: Answer, where: HealthSettings, nodes: Sequence[str]) -> str:
     """The sums with failures that no node has for certain, in words; empty: none."""
     if _listed(told, where, nodes) is not None:
         return ""
@@ -46,17 +44,29 @@ def unplaced(told: Mapping[str, Any], where: HealthSettings, nodes: Sequence[str
     )
 
 
-def _listed(told: Mapping[str, Any], where: HealthSettings, nodes: Sequence[str]) -> Mapping[str, Any] | None:
-    """The health by node; None if there are sums instead."""
-    found = status_parsing.at(told, where.nodes, "health") if where.nodes else told
+def listed(told: Answer, where: HealthSettings) -> Mapping[str, Any] | None:
+    """What the JSON has of each node, or of other things under their names; None if it is of another shape."""
+    found = status_parsing.at(told, where.nodes, "health")
     if isinstance(found, list):
-        found = {_node_of(one): _without_name(one) for one in found if isinstance(one, Mapping)}
-    if isinstance(found, Mapping) and (any(name in found for name in nodes) or not _sums(told, where)):
-        return found
-    return None
+        found = {_named(item, where): item for item in found if isinstance(item, Mapping)}
+        if not where.parts:
+            found = {name: _without_name(item, where) for name, item in found.items()}
+    if not isinstance(found, Mapping) or not where.parts:
+        return found if isinstance(found, Mapping) else None
+    return {
+        name: {part: status_parsing.at(item, path, "health", absent="") for part, path in where.parts.items()}
+        for name, item in found.items()
+        if isinstance(item, Mapping)
+    }
 
 
-def _problems(told: Mapping[str, Any], where: HealthSettings) -> list[Mapping[str, Any]]:
+def _listed(told: Answer, where: HealthSettings, nodes: Sequence[str]) -> Mapping[str, Any] | None:
+    """The health by node; None if there are sums instead."""
+    found = listed(told, where)
+    return found if found is not None and (any(name in found for name in nodes) or not _sums(told, where)) else None
+
+
+def _problems(told: Answer, where: HealthSettings) -> list[Mapping[str, Any]]:
     problems = status_parsing.at(told, where.problems, "health", absent=[])
     return [one for one in problems if isinstance(one, Mapping)] if isinstance(problems, list) else []
 
@@ -70,7 +80,7 @@ class _Count:
         return f"{self.passed} passed, {self.failed} failed"
 
 
-def _sums(told: Mapping[str, Any], where: HealthSettings) -> dict[str, _Count]:
+def _sums(told: Answer, where: HealthSettings) -> dict[str, _Count]:
     """The parts with numbers of nodes; numbers of other things (`active` services) say nothing about a node."""
     counts = status_parsing.at(told, where.sums, "health", absent={})
     sums = {}
@@ -119,5 +129,10 @@ def _node_of(told: Mapping[str, Any]) -> str:
     return str(next((told[word] for word in _NODE_WORDS if told.get(word)), ""))
 
 
-def _without_name(told: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in told.items() if key not in _NODE_WORDS}
+def _named(told: Mapping[str, Any], where: HealthSettings) -> str:
+    return str(status_parsing.at(told, where.name, "health")) if where.name else _node_of(told)
+
+
+def _without_name(told: Mapping[str, Any], where: HealthSettings) -> dict[str, Any]:
+    names = (where.name,) if where.name else _NODE_WORDS
+    return {key: value for key, value in told.items() if key not in names}

@@ -12,9 +12,11 @@ from seatrial.expressions import late
 from seatrial.links.output import end
 from seatrial.links.paths import shown
 from seatrial.links.process.spawned import supervising
+from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Resource
 from seatrial.spi.output import Output, cleanup_output
-from seatrial.systems.command import status_parsing, verbs
+from seatrial.systems.command import health_parsing, status_parsing, verbs
+from seatrial.systems.command.settings import HealthSettings, StatusSettings
 
 
 async def remove(resource: Resource) -> None:
@@ -44,7 +46,7 @@ def _recorded(verb: str, detail: Mapping[str, Any]) -> verbs.Call:
 
 async def _still_there(confirm: Mapping[str, Any], trial: str, output: Output) -> str:
     """Why a deployment may still exist after its `destroy`; empty: nobody reports one."""
-    told: dict[str, Mapping[str, Any]] = {}
+    told: dict[str, status_parsing.Answer] = {}
     for verb, call in (confirm.get("calls") or {}).items():
         try:
             async with supervising(trial) as supervisor:
@@ -54,11 +56,17 @@ async def _still_there(confirm: Mapping[str, Any], trial: str, output: Output) -
             return f"whether it is gone is not known: {error}"
         except (SeatrialError, OSError):
             continue  # nobody is left to answer
-    state = status_parsing.state_of(told.get("status", {}), confirm.get("state", ""), absent="")
-    if (word := status_parsing.word(state, confirm.get("states", {}))) not in status_parsing.GONE:
+    where = StatusSettings(**{"state": confirm.get("state", ""), **confirm.get("status_json", {})})
+    status, words = told.get("status", {}), confirm.get("states", {})
+    state = status_parsing.state_of(status, where, absent="") or ""
+    if (word := status_parsing.word(state, words)) not in status_parsing.GONE:
         return f"its status says {word}"
-    for node, parts in told.get("health", {}).items():
-        for part, reading in status_parsing.parts(parts, node, "", confirm["states"]).items():
+    for node, power in status_parsing.powers(status_parsing.nodes_of(status, where), where, words).items():
+        if power.value is PowerState.RUNNING:
+            return f"its status says that {node} is running"
+    health = health_parsing.listed(told.get("health", {}), HealthSettings(**confirm.get("health_json", {})))
+    for node, parts in (health or {}).items():
+        for part, reading in status_parsing.parts(parts, node, "", words).items():
             if reading.ok:
                 return f"its health says that {part} of {node} is ok"
     return ""

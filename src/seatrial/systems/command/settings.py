@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from seatrial.links.inventory import STYLES
+from seatrial.model.resource import require_label
 from seatrial.model.values import Argv, Duration
 from seatrial.systems.machines.settings import MachineSettings
+from seatrial.systems.settings import Probe
 
 VERBS = ("init", "deploy", "status", "health", "stop", "start", "destroy",
          "stop_node", "start_node", "crash_node", "restart_node")  # fmt: skip
@@ -33,22 +35,32 @@ class InventorySettings:
 
 @dataclass(frozen=True, kw_only=True)
 class StatusSettings:
-    """Paths in the JSON of `status`: names separated by dots."""
+    """Where the values are in the JSON of `status`: an object, a list, or lines with an object each. A path is names
+    (and numbers in lists) separated by dots."""
 
     state: str = ""
-    """The state of the whole; default: `state`, else `status`."""
+    """The path of the state of the whole; default: `state`, else `status`. Where the JSON has nodes and neither of
+    these, the state follows from the nodes."""
     nodes: str = "nodes"
-    """A mapping of node to its state (or to a mapping with `node_state`); it may be absent."""
+    """The path of a mapping of node to its state (or to a mapping with `node_state`), or of a list of mappings; it may
+    be absent. A JSON that is a list is the list of the nodes itself."""
+    name: str = "name"
+    """The path of a node's name in an item of the list."""
     node_state: str = "state"
-    """The state of a node, where each node is a mapping."""
+    """The path of a node's state, where each node is a mapping."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class HealthSettings:
-    """Paths in the JSON of `health`: names separated by dots."""
+    """Where the values are in the JSON of `health`: an object, a list, or lines with an object each. A path is names
+    (and numbers in lists) separated by dots."""
 
     nodes: str = ""
-    """A mapping of node to its parts, or a list of mappings with `name` or `host`; default: the whole JSON."""
+    """The path of a mapping of node to its parts, or of a list of mappings; default: the whole JSON."""
+    name: str = ""
+    """The path of a node's name in an item of the list; default: `host`, `node` or `name`."""
+    parts: Mapping[str, str] = field(default_factory=dict)
+    """Part to its path in the mapping of a node; default: every key is a part."""
     sums: str = "checks"
     """Without any node in it: a mapping of part to the numbers of nodes, `passed` and `failed`."""
     problems: str = "issues"
@@ -56,40 +68,67 @@ class HealthSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Verb:
+    """A command with its own folder, environment and limits; what it lacks is as for every verb."""
+
+    run: Argv
+    """The command."""
+    cwd: str = ""
+    """Its working folder, relative to the document."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """More environment variables."""
+    timeout: Duration | None = None
+    """Its deadline."""
+    exit_codes: tuple[int, ...] = ()
+    """Its accepted exit codes; default: 0 alone."""
+    poll: Duration | None = None
+    """For `status` and `health`: the first pause between two looks."""
+
+
+VerbKey = Argv | Verb
+"""A verb in a document: its command, or a mapping."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class CommandSettings(MachineSettings):
     """A deployer's command line: one command per verb."""
 
-    deploy: Argv
+    deploy: VerbKey
     """Deploy the system."""
-    destroy: Argv
+    destroy: VerbKey
     """Remove the system; it must also succeed when there is nothing left."""
-    init: Argv = ()
+    init: VerbKey = ()
     """Prepare the deployment."""
-    status: Argv = ()
-    """Prints JSON; without it the state is derived from the health of the nodes."""
-    health: Argv = ()
-    """Prints JSON: node to part to `ok`, true, or the problem; or sums of nodes, see `health_json`."""
-    stop: Argv = ()
+    status: VerbKey = ()
+    """Prints JSON; without it the state follows from the health of the nodes."""
+    health: VerbKey | Probe = ()
+    """How each node is: a command that prints JSON (node to part to `ok`, true, or the problem; or sums of nodes, see
+    `health_json`), or a probe of each node (`{tcp: client}`, `{http: URL}`, or `{command: […]}` on the node itself)."""
+    stop: VerbKey = ()
     """Stop the whole system."""
-    start: Argv = ()
+    start: VerbKey = ()
     """Start the whole system."""
-    stop_node: Argv = ()
+    stop_node: VerbKey = ()
     """For one node: `${{ node.name }}`, `${{ node.address }}`."""
-    start_node: Argv = ()
+    start_node: VerbKey = ()
     """Start one node."""
-    crash_node: Argv = ()
+    crash_node: VerbKey = ()
     """Crash one node: no orderly shutdown."""
-    restart_node: Argv = ()
+    restart_node: VerbKey = ()
     """Restart one node."""
     inventory: InventorySettings | None = None
     """Where to read the nodes after deploy."""
     cwd: str = ""
-    """The working folder of every verb, relative to the document; empty: the deployment's own, `$deployment_dir`."""
+    """The working folder of every verb, relative to the document; default: the document's folder. `$deployment_dir` is
+    a folder of this deployment alone, and the default for suites in the older framework's form."""
     env: Mapping[str, str] = field(default_factory=dict)
     """More environment variables of every verb."""
+    ports: tuple[str, ...] = ()
+    """Names for free ports of this machine, leased for the deployment: every verb has `SEATRIAL_PORT_<NAME>` in its
+    environment."""
     parameters_as_flags: tuple[str, ...] | None = None
-    """Verbs with `--cluster-size 3` and the like for every parameter; default: init, or deploy if there is no init.
-    Unknown keys of a sut, and unknown requirements, become no flags."""
+    """Verbs with `--cluster-size 3` and the like for every parameter; default: none. For suites in the older
+    framework's form: init, or deploy if there is no init, without unknown keys of a sut and unknown requirements."""
     timeouts: Mapping[str, Duration] = field(default_factory=dict)
     """Verb to deadline; default: the suite's and the provider's."""
     exit_codes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
@@ -107,3 +146,26 @@ class CommandSettings(MachineSettings):
         for key in ("timeouts", "exit_codes", "parameters_as_flags"):
             if wrong := [verb for verb in getattr(self, key) or () if verb not in VERBS]:
                 raise ValueError(f"unknown verbs in {key}: {', '.join(wrong)}; allowed: {', '.join(VERBS)}")
+        for name in self.ports:
+            require_label(name, "name of a port")
+        if self.proof and not self.probe:
+            raise ValueError("`proof` is a second probe of each node: it needs a probe under `health`")
+
+    @property
+    def probe(self) -> Probe | None:
+        """The probe of each node, where `health` is one."""
+        return self.health if isinstance(self.health, Probe) else None
+
+    def verb(self, name: str) -> Verb | None:
+        """A verb with all that holds for it; None if it is not declared."""
+        given = getattr(self, name)
+        if not given or isinstance(given, Probe):
+            return None
+        verb = given if isinstance(given, Verb) else Verb(run=given)
+        return replace(
+            verb,
+            cwd=verb.cwd or self.cwd,
+            env={**self.env, **verb.env},
+            timeout=self.timeouts.get(name) if verb.timeout is None else verb.timeout,
+            exit_codes=verb.exit_codes or self.exit_codes.get(name, (0,)),
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,9 +12,13 @@ from seatrial.links.output import beginning, end
 from seatrial.model.cluster import SAME_STATE, STATES, NodeHealth, PowerState
 from seatrial.model.reading import Health, Reading, Source, absent, measured, reported
 from seatrial.spi import Finished
+from seatrial.systems.command.settings import StatusSettings
 
 TAIL = 4000
 """Characters of output in an error's evidence."""
+
+Answer = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+"""The JSON of a measuring verb."""
 
 Words = Mapping[str, str]
 """The deployer's word for a state to Seatrial's."""
@@ -22,7 +26,7 @@ Words = Mapping[str, str]
 STATUS = "the deployer's status"
 HEALTH = "the deployer's health"
 
-WELL = ("ok", "healthy", "running", "up", "true", "pass", "passed")
+WELL = ("ok", "healthy", "running", "up", "true", "pass", "passed", "active", "ready", "online", "available")
 """Words for a healthy part of a node."""
 
 UNMEASURED = ("", "unknown", "n/a", "na", "none", "null", "skipped", "not_measured")
@@ -45,23 +49,50 @@ ANSWERS = ("running", "degraded")
 SILENT = ("critical", "stopped", "destroyed", "initialized")
 
 
-def document(verb: str, said: Finished) -> Mapping[str, Any]:
-    """The JSON object on a verb's standard output; CannotTell if there is none."""
+def document(verb: str, said: Finished) -> Answer:
+    """The JSON on a verb's standard output: an object, a list of objects, or lines with an object each; CannotTell if
+    there is none."""
     if said.dropped:
         raise CannotTell(f"{verb} printed too much: {said.dropped} bytes of its answer were not kept")
     try:
         found = json.loads(said.stdout)
     except ValueError as error:
-        raise CannotTell(f"{verb} did not print JSON: {error}", evidence=end(said.stdout, TAIL)) from None
-    if not isinstance(found, dict):
-        raise CannotTell(f"{verb} printed {type(found).__name__}, not an object", evidence=beginning(said.stdout, 500))
-    return found
+        found = _lines(said.stdout)
+        if found is None:
+            raise CannotTell(f"{verb} did not print JSON: {error}", evidence=end(said.stdout, TAIL)) from None
+    items = found if isinstance(found, list) else [found]
+    if wrong := next((item for item in items if not isinstance(item, dict)), None):
+        what = type(wrong).__name__ if isinstance(found, list) else type(found).__name__
+        kind = f"a list with {what}" if isinstance(found, list) else what
+        text = f"{verb} printed {kind}; allowed: an object, a list of objects, or lines with an object each"
+        raise CannotTell(text, evidence=beginning(said.stdout, 500))
+    return found  # type: ignore[no-any-return]
 
 
-def state_of(told: Mapping[str, Any], path: str, absent: object = None) -> Any:
-    """The deployer's word for the whole at this path; without one under `state`, else under `status`."""
-    either = not path and "state" not in told and "status" in told
-    return at(told, "status" if either else path or "state", "status", absent=absent)
+def _lines(text: str) -> list[Any] | None:
+    """The values of JSON lines, at least two; None if it is something else."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    try:
+        return [json.loads(line) for line in lines] if len(lines) > 1 else None
+    except ValueError:
+        return None
+
+
+def state_of(told: Answer, where: StatusSettings, absent: object = None) -> Any:
+    """The deployer's word for the whole; None if the answer is only about nodes."""
+    if not where.state:
+        found = next((key for key in ("state", "status") if isinstance(told, Mapping) and key in told), "")
+        if not found and (isinstance(told, Sequence) or nodes_of(told, where)):
+            return None
+        return at(told, found or "state", "status", absent=absent)
+    return at(told, where.state, "status", absent=absent)
+
+
+def nodes_of(told: Answer, where: StatusSettings) -> object:
+    """The part of the JSON about the nodes; empty: there is none."""
+    if isinstance(told, Sequence) and where.nodes == StatusSettings.nodes:
+        return told
+    return at(told, where.nodes, "status", absent={})
 
 
 def word(told: object, words: Words) -> str:
@@ -91,20 +122,25 @@ def reading(value: object, part: str, words: Words) -> Reading[Health]:
     """One part: a word, true or false, or a mapping with `status`, `state` or `ok`; null is not measured."""
     if isinstance(value, Mapping):
         value = value.get("status", value.get("state", value.get("ok")))
-    said = str(value).lower()
-    if value is None or words.get(said, said) in UNMEASURED:
+    said = words.get(str(value), str(value)).lower()
+    said = words.get(said, said)
+    if value is None or said in UNMEASURED:
         return absent(Health.UNKNOWN, f"the deployer's health has no value of {part}: {value}", by=HEALTH)
-    well = words.get(said, said) in WELL
+    well = said in WELL
     return measured(Health.OK, by=HEALTH) if well else measured(Health.NOT_OK, f"{part} is {value}", by=HEALTH)
 
 
-def powers(told: object, key: str, words: Words) -> dict[str, Reading[PowerState]]:
-    """Node to its reported power, from a mapping (of states, or of mappings with `key`) or a list of mappings."""
+def powers(told: object, where: StatusSettings, words: Words) -> dict[str, Reading[PowerState]]:
+    """Node to its reported power, from a mapping (of states, or of mappings) or a list of mappings."""
     if isinstance(told, list):
-        told = {one.get("name"): one for one in told if isinstance(one, Mapping)}
+        told = {at(one, where.name, "status", absent=""): one for one in told if isinstance(one, Mapping)}
     if not isinstance(told, Mapping):
         return {}
-    states = {str(name): one.get(key, "") if isinstance(one, Mapping) else one for name, one in told.items()}
+
+    def state(value: object) -> object:
+        return at(value, where.node_state, "status", absent="") if isinstance(value, Mapping) else value
+
+    states = {str(name): state(value) for name, value in told.items()}
     return {name: _power(one, words) for name, one in states.items() if one not in ("", None)}
 
 
@@ -161,9 +197,12 @@ def disputed(
 
 
 def at(found: object, path: str, verb: str, absent: object = None) -> Any:
-    """The value at a dotted path; CannotTell when it is missing, unless `absent` gives a default."""
+    """The value at a dotted path (empty: all of it); CannotTell when it is missing, unless `absent` gives a default."""
     here = found
-    for name in path.split("."):
+    for name in path.split(".") if path else ():
+        if isinstance(here, list) and name.isdigit() and int(name) < len(here):
+            here = here[int(name)]
+            continue
         if not isinstance(here, Mapping) or name not in here:
             if absent is not None:
                 return absent

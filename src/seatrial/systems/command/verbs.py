@@ -99,8 +99,9 @@ def _accepted(call: Call, done: Finished, output: Output) -> Finished:
         return done
     evidence = end(done.stdout + done.stderr, TAIL)
     if done.exit_code == NOT_FOUND and call.argv[:2] == SHELL:
-        why = f"{call.verb}: the shell did not find the program: {end(done.stderr.strip(), 200)}{_where(output)}"
-        raise ToolMissing(why, evidence=evidence)
+        said = end(done.stderr.strip(), 200)
+        why = f"{call.verb}: the shell did not find the program in the folder {call.cwd}: {said}"
+        raise ToolMissing(why + _where(output), evidence=evidence)
     ended = done.ended + (f" ({done.signal})" if done.signal else "")
     last = beginning(_telling(output.masked(done.stderr.strip() or done.stdout.strip())), 200)
     text = f"{call.verb}: {' '.join(call.argv)} {ended}{last and ': ' + last}"
@@ -122,4 +123,5 @@ def require_program(call: Call) -> None:
         raise CannotTell(f"{call.verb}: the working folder {call.cwd} does not exist")
     where = str(Path(call.cwd) / program) if "/" in program else program
     if shutil.which(where, path=call.env.get("PATH", os.defpath)) is None:
-        raise ToolMissing(f"{call.verb}: program {program!r} not found; install it, or correct the command")
+        looked = f"in the folder {call.cwd}" if "/" in program else "on the PATH"
+        raise ToolMissing(f"{call.verb}: program {program!r} not found {looked}; install it, or correct the command")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from seatrial.errors import CannotTell, LinkDown, SeatrialError
 from seatrial.links import tcp
@@ -15,7 +15,7 @@ from seatrial.model.cluster import OFF, ClusterStatus, NodeHealth, PowerState, a
 from seatrial.model.frozen import frozen
 from seatrial.model.reading import Health, Reading, absent, measured, remembered, reported
 from seatrial.model.resource import Node
-from seatrial.spi import AdoptsNodes, Context, Powers, link_of, power_reading
+from seatrial.spi import AdoptsNodes, Context, Gap, Need, Powers, link_of, power_reading
 from seatrial.spi.concurrency import NODES_AT_ONCE, map_concurrently
 from seatrial.systems.machines.settings import MachineSettings
 from seatrial.systems.probes import service_of
@@ -29,6 +29,11 @@ IN_GUEST = frozenset({Powers.GUEST_STOP, Powers.GUEST_REBOOT, Powers.GUEST_CRASH
 """Powers over any node with SSH."""
 
 UNDECLARED = "neither `health` nor `status` is declared in the system's settings"
+
+_HEALTH = (
+    "write `health:` into `system:` (`{tcp: PORT}`, `{http: URL}`, `{command: […]}` on each node, or a command that "
+    "prints JSON), or check what the links tell: ssh_connectivity, all_nodes_running"
+)
 
 
 @frozen(kw_only=False)
@@ -70,6 +75,19 @@ class GivenMachines(Declared):
         """Nodes that Seatrial shut down from inside: nobody else knows their power."""
         self.pace = (float(settings.poll), 10 * float(settings.poll))
         self.wait_for = settings.wait_for
+
+    @classmethod
+    def measures_service(cls, settings: Any) -> bool:
+        """Whether anything in these settings tells how the service is."""
+        return bool(settings.health)
+
+    @classmethod
+    def gaps(cls, settings: Any) -> Mapping[Need, Gap]:
+        """The service too, where nothing tells how it is."""
+        gaps = dict(super().gaps(settings))
+        if not cls.measures_service(settings):
+            gaps[Need.SERVICE] = Gap(UNDECLARED, _HEALTH)
+        return gaps
 
     # What a system says of its program
 
@@ -189,13 +207,10 @@ class GivenMachines(Declared):
         return True
 
 
-def unmeasured(health: Mapping[str, NodeHealth]) -> ClusterStatus:
+def unmeasured(health: Mapping[str, NodeHealth], why: str = UNDECLARED) -> ClusterStatus:
     """The status where nothing measures the service: nobody knows more of the whole than that every node is off."""
-    service = absent(Health.UNKNOWN, UNDECLARED)
-    status = cluster_status(health, service=service)
-    if status.state.value != "stopped":
-        status = replace(status, state=absent("", UNDECLARED))
-    return status
+    status = cluster_status(health, service=absent(Health.UNKNOWN, why))
+    return status if status.state.value == "stopped" else replace(status, state=absent("", why))
 
 
 def roots_of(node: Node) -> Roots:
