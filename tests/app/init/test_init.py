@@ -34,6 +34,19 @@ for verb in ("init", "deploy", "status", "destroy"):
     verbs.add_parser(verb)
 inventory = "out/hosts.yaml"
 """
+PRINTS = """\
+#!/bin/bash
+case "$1" in
+deploy)
+    ./boot "$2" ;;
+inventory) echo 'n1 ansible_host=192.0.2.1' ;;
+stop) halt "$2" ;;
+start)
+    boot "${2:?}"
+    ;;
+destroy) rm -rf . ;;
+esac
+"""
 MAKEFILE = "up:\n\t./bring-up >inventory/hosts.ini\ndown:\n\trm -rf inventory\n"
 COMPOSE = "services: {web: {image: shop}, db: {image: postgres}}\n"
 TOFU = """\
@@ -109,6 +122,10 @@ def steps_of(folder: Path, files: Mapping[str, str]) -> list[str]:
 def test_the_steps_fit_the_powers_of_the_deployer(tmp_path: Path) -> None:
     six = ["deploy", "validate", "stop_node", "validate", "start_node", "destroy"]
     assert steps_of(tmp_path / "own", {"cluster.sh": CLUSTER}) == six
+    assert steps_of(tmp_path / "words", {"cluster.sh": PRINTS}) == six
+    assert suite_of(tmp_path / "words").system.settings.inventory.command == ("./cluster.sh", "inventory")
+    whole = PRINTS.replace('"$2"', "all").replace("${2:?}", "all")
+    assert "stop_node" not in steps_of(tmp_path / "whole", {"cluster.sh": whole})
     assert steps_of(tmp_path / "compose", {"compose.yaml": COMPOSE}) == six
     assert steps_of(tmp_path / "containers", {"main.tf": TOFU}) == six, "the engine stops them"
     elsewhere = TOFU.replace(', ansible_connection = "podman"', "")

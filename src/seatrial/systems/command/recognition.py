@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from seatrial.spi import Recognised
@@ -24,12 +24,18 @@ VERBS = {
 }
 """Seatrial's verb to the words for it in deployers, the likeliest first."""
 
+OF_NODE = {"stop": "stop_node", "start": "start_node", "crash": "crash_node", "kill": "crash_node"}
+"""A verb for one node where it takes a second word."""
+
 WITH_NODE = ("stop_node", "start_node", "crash_node", "restart_node")
 LOOKING = ("status", "health")
 FOLDERS = ("", "bin", "scripts")
 ENDINGS = ("", ".sh", ".bash", ".py")
 INVENTORY = re.compile(r"(?<![\w./-])(?:\./)?((?:[\w-]+/)*(?:inventory|hosts)[\w-]*\.(?:ini|ya?ml|json|cfg))(?![\w-])")
 """The name of an inventory, as scripts write it."""
+
+PORT = re.compile(r"\bSEATRIAL_PORT_([A-Z0-9_]+)")
+"""A port that the deployer takes from Seatrial."""
 
 NO_DESTROY = "the command that removes everything, and succeeds when there is nothing left, as `destroy:`"
 NO_INVENTORY = "what names the machines after `deploy`, as `inventory: {file: …}` or `inventory: {command: [...]}`"
@@ -56,6 +62,9 @@ def _command_line(folder: Path) -> _Found | None:
     for name in _programs(folder):
         text = _text(folder / name)
         verbs = _verbs(lambda word, text=text: bool(_case(word).search(text)))  # type: ignore[misc]
+        for word, verb in OF_NODE.items():
+            if verb not in verbs and _second_word(word).search(text):
+                verbs[verb] = word
         if {"deploy", "destroy"} <= set(verbs):
             looking = tuple(f"./{name} {verb}" for verb in LOOKING if _case(verb).search(text))
             return (name,), {verb: f"./{name} {word}" for verb, word in verbs.items()}, looking
@@ -102,6 +111,11 @@ def _case(word: str) -> re.Pattern[str]:
     return re.compile(rf"""{label}|["']{word}["']|{function}""", re.MULTILINE)
 
 
+def _second_word(verb: str) -> re.Pattern[str]:
+    """A verb of a shell script that reads a second word: the node."""
+    return re.compile(rf"^\s*{verb}\)(?:(?!;;).)*\$\{{?2\b", re.MULTILINE | re.DOTALL)
+
+
 def _programs(folder: Path) -> Iterator[str]:
     """The executable text files of a folder, and of those below it where scripts are."""
     for below in FOLDERS:
@@ -118,17 +132,20 @@ def _text(file: Path) -> str:
         return ""
 
 
-def _told(folder: Path, way: str, files: Iterable[str], verbs: dict[str, str], looking: Iterable[str]) -> Recognised:
+def _told(folder: Path, way: str, files: Sequence[str], verbs: dict[str, str], looking: Iterable[str]) -> Recognised:
     lines = [f"cwd: {way} # the folder of {', '.join(files)}"]
     for verb, command in verbs.items():
         node = ', "${{ node.name }}"' if verb in WITH_NODE else ""
         lines.append(f"{verb}: [{', '.join(command.split())}{node}]")
     if "destroy" not in verbs:
         lines.append(f"# needed: {NO_DESTROY}")
-    inventory = _inventory(folder, files)
+    texts = [_text(folder / name) for name in files]
+    inventory, listed = _inventory(folder, files, texts)
     if not set(WITH_NODE) & set(verbs):
-        lines += container_verbs(map(_text, (folder / name for name in (*files, inventory) if name)))
-    lines.append(f"inventory: {{file: {inventory}}}" if inventory else f"# needed: {NO_INVENTORY}")
+        lines += container_verbs([*texts, listed])
+    if ports := dict.fromkeys(name.lower() for text in texts for name in PORT.findall(text)):
+        lines.append(f"ports: [{', '.join(ports)}]")
+    lines.append(f"inventory: {inventory}" if inventory else f"# needed: {NO_INVENTORY}")
     lines += [
         "# health: {tcp: 5432, timeout: 2s} # how your service on a node is asked: `http`, `tcp` or `command`",
         *(f"# {one.split()[-1]}: … # if `{one}` prints JSON, it can tell more" for one in looking),
@@ -136,9 +153,12 @@ def _told(folder: Path, way: str, files: Iterable[str], verbs: dict[str, str], l
     return Recognised(files=tuple(files), settings="\n".join(lines) + "\n", prepare="init" in verbs)
 
 
-def _inventory(folder: Path, files: Iterable[str]) -> str:
-    """The inventory in the folder, or the one that the deployer writes."""
+def _inventory(folder: Path, files: Sequence[str], texts: Sequence[str]) -> tuple[str, str]:
+    """The settings for the inventory (in the folder, or written or printed by the deployer), and its present text."""
     names = [f"{name}{ending}" for name in ("inventory", "hosts") for ending in (".ini", ".yml", ".yaml", ".json", "")]
     there = next((name for name in names if (folder / name).is_file()), "")
-    written = [name for file in files for name in INVENTORY.findall(_text(folder / file))]
-    return there or next(iter(written), "")
+    name = there or next((name for text in texts for name in INVENTORY.findall(text)), "")
+    if name:
+        return f"{{file: {name}}}", _text(folder / name)
+    prints = len(files) == 1 and _case("inventory").search(texts[0])
+    return (f"{{command: [./{files[0]}, inventory]}}" if prints else ""), ""
