@@ -58,6 +58,8 @@ output "nodes" {
   value = { n1 = { ansible_host = "n1", ansible_connection = "podman" } }
 }
 """
+PLAY = "- {hosts: all, tasks: [{ping: }]}\n"
+PLAYBOOKS = {"site.yml": "- import_playbook: deploy-all.yaml\n", "deploy-all.yaml": PLAY, "teardown.yml": PLAY}
 DEPLOY = """\
 on:
   workflow_dispatch:
@@ -80,6 +82,11 @@ COMPLETE: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "a Makefile": ("command", {"Makefile": MAKEFILE, "inventory.yml": "all: {hosts: {n1: {}}}\n"}),
     "a compose file": ("compose", {"docker-compose.yml": COMPOSE, "docker-compose.override.yml": COMPOSE}),
     "a configuration of OpenTofu": ("terraform", {"main.tf": TOFU, "terraform.tfvars": 'region = "eu"\n'}),
+    "playbooks": ("ansible", PLAYBOOKS | {"hosts.ini": "n1\n"}),
+    "playbooks with a configuration": (
+        "ansible",
+        PLAYBOOKS | {"ansible.cfg": "[defaults]\ninventory = env/lab.ini\n", "env/lab.ini": "n1\n", "hosts": "n2\n"},
+    ),
 }
 """Folders with all that a scenario needs: the system, and the files (those that begin with `#!` are executable)."""
 
@@ -128,6 +135,8 @@ def test_the_steps_fit_the_powers_of_the_deployer(tmp_path: Path) -> None:
     assert "stop_node" not in steps_of(tmp_path / "whole", {"cluster.sh": whole})
     assert steps_of(tmp_path / "compose", {"compose.yaml": COMPOSE}) == six
     assert steps_of(tmp_path / "containers", {"main.tf": TOFU}) == six, "the engine stops them"
+    stopped = PLAYBOOKS | {"stop.yml": PLAY, "start.yml": PLAY, "inventory.ini": "n1\n"}
+    assert steps_of(tmp_path / "playbooks", stopped) == six
     elsewhere = TOFU.replace(', ansible_connection = "podman"', "")
     rebooted = ["deploy", "validate", "restart_node", "validate", "destroy"]
     assert steps_of(tmp_path / "machines", {"main.tf": elsewhere}) == rebooted
@@ -177,6 +186,13 @@ def test_variables_and_outputs_of_a_configuration_are_asked_for(tmp_path: Path) 
     assert "as `inventory: {output: NAME}`; declared are machines" in told
 
 
+def test_a_playbook_and_an_inventory_are_asked_for(tmp_path: Path) -> None:
+    told = begin(filled(tmp_path, {"deploy.yml": PLAY}))
+    assert "the system is `ansible`" in told
+    assert "as `destroy: FILE`" in told
+    assert "as `inventory: FILE`" in told
+
+
 def test_of_several_deployments_one_is_chosen_by_the_user(tmp_path: Path) -> None:
     filled(tmp_path, {"cluster.sh": CLUSTER, **WORKFLOWS})
     with pytest.raises(UsageError, match=r"command .cluster.sh., github-actions .*\n.*init --system command"):
@@ -205,6 +221,7 @@ FOREIGN = {
     "a program of another kind": {"run": "#!/bin/sh\ncase $1 in start) ;; stop) ;; esac\n"},
     "a Makefile without `deploy`": {"Makefile": "all:\n\tcc x.c\nclean:\n\trm x\n"},
     "a script that is no program": {"deploy.sh": "echo up\n"},
+    "a list that is no playbook": {"deploy.yml": "- one\n", "site.yml": "a: [\n", "hosts.ini": "n1\n"},
     "a workflow of another kind": {".github/workflows/test.yml": TEARDOWN},
 }
 

@@ -19,7 +19,7 @@ from seatrial.model.cluster import ClusterStatus, NodeHealth
 from seatrial.model.resource import Node, Resource
 from seatrial.model.scenario import Suite
 from seatrial.registry import system
-from seatrial.spi import Context, Finished, Powers
+from seatrial.spi import Context, Finished, Powers, Recognised
 from seatrial.spi.output import cleanup_output
 from seatrial.systems.ansible.calls import HOST_KEYS, Calls, recorded
 from seatrial.systems.ansible.settings import AnsibleSettings, problems
@@ -65,6 +65,13 @@ class AnsibleSystem(GivenMachines):
         self.deadlines["deploy"] += SETTLING
 
     # Before the run
+
+    @classmethod
+    def recognise(cls, folder: Path, way: str) -> Recognised | None:
+        """Playbooks with their inventory."""
+        from seatrial.systems.ansible.recognition import recognise
+
+        return recognise(folder, way)
 
     @classmethod
     def check_suite(cls, suite: Suite, environment: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], str, str]]:
