@@ -9,6 +9,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
+from seatrial.engine.node_access import access_commands
 from seatrial.errors import CannotTell, NotSupported, ProductFailed, SeatrialError, StepFailed, UsageError
 from seatrial.model.frozen import frozen
 from seatrial.model.resource import Node
@@ -79,6 +80,8 @@ class Session:
     async def serve(self, ctx: Context) -> None:
         """Run calls until `end`; raises its error."""
         self.nodes = await ctx.nodes()
+        if ways := await access_commands(ctx):
+            ctx.emit("access", nodes=ways)
         async with asyncio.TaskGroup() as group:
             self._group = group
             try:

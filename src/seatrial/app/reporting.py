@@ -29,6 +29,8 @@ def format_of(project: Project, options: RunOptions) -> str:
     known = dict.fromkeys((*FORMATS, *(options.faces or FACES)))
     if wanted not in known:
         raise UsageError(f"unknown format {wanted!r}: {nearest(wanted, known)}")
+    if options.pause_on_failure and wanted in ("auto", "live"):
+        return "plain"  # live progress would write over the question
     return str(wanted)
 
 

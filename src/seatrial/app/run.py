@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from seatrial import __version__
+from seatrial.app.pause_prompt import PausePrompt, require_terminal
 from seatrial.app.planning import flags_of, plan_documents
 from seatrial.app.project import Project, find
 from seatrial.app.reporting import format_of, reporters_of
@@ -63,6 +64,8 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
 
     project = project.with_flags(flags_of(options))
     refuse_over_budget(plan)
+    if options.pause_on_failure:
+        require_terminal()
     format_of(project, options)
     run_id = new_run_id(project.newest_run())
     folder = project.new_run_folder(run_id)
@@ -92,6 +95,7 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
         secrets=secrets,
         keep=project.keep,
         keep_seconds=options.keep_seconds,
+        pause=PausePrompt(run_id) if options.pause_on_failure else None,
         locate=plan.locate,
     )
     clock = asyncio.get_running_loop().time
@@ -201,6 +205,7 @@ def _cancelling(run: Run) -> Iterator[list[str]]:
 
     def on_signal(name: str) -> None:
         caught.append(name)
+        run.pause = None
         run.journal.emit("log", "", {"level": "warning", "text": f"{name}: cleaning up"})
         if len(caught) == 1 and task is not None:
             task.cancel()

@@ -33,6 +33,8 @@ class RunOptions:
     plugins: Sequence[Path | str] = ()
     max_nodes: int | None = None
     max_memory_gb: float | None = None
+    pause_on_failure: bool = False
+    """Ask on the terminal after a step that did not pass."""
     debug: bool = False
     color: bool | None = None
     verbose: bool = False

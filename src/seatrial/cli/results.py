@@ -1,4 +1,4 @@
-"""`inspect`, `report` and `clean`: the results of a run, and its resources."""
+"""`inspect`, `report`, `shell` and `clean`: the results of a run, and its resources."""
 
 from __future__ import annotations
 
@@ -23,6 +23,13 @@ def clean(arguments: Arguments) -> int:
             run=arguments.run, forget=arguments.forget, all=arguments.all, dry_run=arguments.dry_run, format=shown
         )
     )
+
+
+def shell(arguments: Arguments) -> int:
+    from seatrial.app.shell import ShellOptions, main
+
+    command = tuple(arguments.command)
+    main(ShellOptions(run=arguments.run, node=arguments.node, suite=arguments.suite, command=command))
 
 
 def report(arguments: Arguments) -> int:
@@ -80,6 +87,23 @@ COMMANDS = {
             ("report --out report.html", "the last run as one file with a timeline"),
             ("report last --format junit,ctrf --out reports/", "for CI"),
             ("report r01k3 --format console", "the console output of one run"),
+        ),
+    ),
+    "shell": Command(
+        act=shell,
+        arguments=(
+            argument("run", metavar="RUN", help="run id, the start of one, or `last`"),
+            argument("node", nargs="?", default="", metavar="NODE", help="its name (default: the only one)"),
+            argument("command", nargs="*", default=[], metavar="-- CMD",
+                     help="run this there in place of a shell; its exit code is yours"),
+            argument("--suite", default="", metavar="NAME", help="where several suites have a node of this name"),
+        ),
+        more="Works for nodes that were kept (run --keep), while a run is paused (run --pause-on-failure), and while "
+        "Python uses them. It takes the node's own way in: SSH, or exec of a container.",
+        examples=(
+            ("shell last n11", "a shell on the node n11 of the last run"),
+            ("shell r01k3 n11 -- journalctl -n 50", "one command"),
+            ("shell last n11 --suite failover", "one of several suites"),
         ),
     ),
     "inspect": Command(

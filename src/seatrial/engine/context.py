@@ -90,6 +90,10 @@ class TrialContext:
         """Whether the step, or one around it, may fail: it decides nothing."""
         self.last_seen, self.last_seen_measured = "", True
         self._around: TrialContext | None = None
+        self.may_pause = True
+        """Whether a step here that does not pass decides at once: no step around it tries again or expects it."""
+        self.limits: tuple[asyncio.Timeout, ...] = ()
+        """The time limits of the steps around and of the suite."""
         self.document_folder = trial.suite.document_folder
         self.random = trial.random
 
@@ -99,6 +103,7 @@ class TrialContext:
         """The context of another step."""
         ctx = TrialContext(self._trial, self._runner, step, {**self._more, **more} if more else self._more)
         ctx.trust, ctx.may_fail = self.trust, self.may_fail or may_fail
+        ctx.may_pause, ctx.limits = self.may_pause, self.limits
         return ctx
 
     def of_check(self, trust: Trust | None) -> TrialContext:

@@ -9,17 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from seatrial.engine.cleanup import within
-from seatrial.engine.context import TrialContext
-from seatrial.engine.trial import Trial
 from seatrial.links.connection import ENGINES
-from seatrial.model.resource import Connection, Node
-from seatrial.spi import EntersNodes
+from seatrial.model.resource import LOCAL, Connection, Node
+from seatrial.spi import Context, EntersNodes, Provider
 
 SECONDS = 5.0
 """Seconds for the system to list its nodes."""
 
 
-async def access_commands(trial: Trial, ctx: TrialContext) -> dict[str, str]:
+async def access_commands(ctx: Context) -> dict[str, str]:
     """A shell command into each node, by the node's name; nodes without one, or unknown to the system, are left out.
     Known host keys are in `state/known_hosts`, kept with the nodes."""
     ways: dict[str, str] = {}
@@ -30,24 +28,24 @@ async def access_commands(trial: Trial, ctx: TrialContext) -> dict[str, str]:
         file = ctx.state / "known_hosts" if known else Path(os.devnull)
         if known:
             file.write_text("".join(f"{line}\n" for line in known))
-        ways |= {node.name: way for node in nodes if (way := _way_in(trial, node, file))}
+        ways |= {node.name: way for node in nodes if (way := _way_in(ctx.provider, node, file))}
     return ways
 
 
-def _way_in(trial: Trial, node: Node, known: Path) -> str:
+def _way_in(provider: Provider, node: Node, known: Path) -> str:
     if node.ssh.get("host"):
         return shlex.join(ssh_command(node.ssh, known))
     if node.connection is not None:
         return shlex.join(exec_command(node.connection))
-    if isinstance(trial.provider, EntersNodes):
-        return shlex.join(trial.provider.enter(node))
+    if isinstance(provider, EntersNodes):
+        return shlex.join(provider.enter(node))
     return ""
 
 
 def exec_command(connection: Connection) -> list[str]:
-    """The engine's command for a shell in a container; empty for other connections."""
+    """The engine's command for a shell in a container, or a shell on this machine; empty for other connections."""
     if connection.kind not in ENGINES:
-        return []
+        return ["sh"] if connection.kind == LOCAL else []
     selected = [f"{name}={value}" for name, value in sorted(connection.environment.items())]
     user = "0" if connection.become else connection.user
     as_user = ["--user", user] if user else []

@@ -9,6 +9,7 @@ from typing import Any
 
 from seatrial import expressions
 from seatrial.engine.context import TrialContext
+from seatrial.engine.pausing import paused
 from seatrial.engine.poll import ONCE, POLITE, Pace, delays, more
 from seatrial.engine.trial import Trial
 from seatrial.errors import CannotTell, Overrun, SeatrialError, StepFailed, StepStopped
@@ -55,8 +56,23 @@ class Runner:
         self._emit("step_finished", **said, status="skipped", verdict="", duration=0.0, reason=reason)
 
     async def child(self, parent: TrialContext, plan: StepPlan) -> Outcome:
-        """Run one step to its end; an allowed failure is not handed on."""
+        """Run one step to its end; an allowed failure is not handed on. A person may be asked after another one."""
+        trial = self._trial
+        while True:
+            outcome = await self._child(parent, plan)
+            if outcome.verdict is Verdict.PASSED or trial.run.pause is None or trial.ended or not parent.may_pause:
+                return outcome
+            trial.missed = trial.missed or outcome
+            answer = await paused(trial, parent.at(_path(parent.step, plan)), _name(plan), outcome.error)
+            if answer == "continue":
+                return STEP_PASSED
+            if answer == "end":
+                trial.ended = True
+                return outcome
+
+    async def _child(self, parent: TrialContext, plan: StepPlan) -> Outcome:
         ctx = parent.at(_path(parent.step, plan), plan.more, may_fail=plan.allow_failure)
+        ctx.may_pause &= not (plan.allow_failure or plan.expect_failure or plan.retry)
         said = _said(parent.step, plan)
         start = self._loop.time()
         attempts = 0
@@ -104,6 +120,7 @@ class Runner:
         wanted = Verdict.FAILED if plan.expect_failure else Verdict.PASSED
         seconds = min((one for one in (plan.timeout, retry.timeout) if one is not None), default=None)
         limit = asyncio.timeout(seconds)
+        ctx.limits += (limit,)
         try:
             async with limit:
                 for pause in delays(retry, ctx.random, _pace(ctx, plan.step or plan.factory)):

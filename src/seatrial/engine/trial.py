@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol
 
 from seatrial.engine.cleanup import Owners, Sweep
 from seatrial.engine.cluster_pool import Pool
@@ -20,6 +20,7 @@ from seatrial.engine.leases import Leases
 from seatrial.engine.ledger import Ledger
 from seatrial.engine.output_log import OutputLog
 from seatrial.model.resource import Node
+from seatrial.model.result import Outcome
 from seatrial.model.scenario import Location, Suite
 from seatrial.registry import Registry
 from seatrial.spi import Link, Provider, System
@@ -31,6 +32,17 @@ LONGEST = 24 * 3600.0
 Construct = Callable[[type[Any], Mapping[str, Any], Callable[[Any], Any]], Any]
 """Creates a step or check from its fields: fills in expressions and validates types. Given by the application, since
 the engine does not read documents."""
+
+
+Answer = Literal["again", "continue", "end"]
+"""After a pause: run the step once more, go on behind it, or clean up."""
+
+
+class Pause(Protocol):
+    """A person looks at a system with a step that did not pass."""
+
+    async def __call__(self, suite: str, step: str, error: str, nodes: Mapping[str, str]) -> Answer:
+        """`step` in words; `nodes`: the commands of a shell on each."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,6 +68,8 @@ class Run:
     keep: str = "never"
     """never, failed or always."""
     keep_seconds: float = 4 * 3600.0
+    pause: Pause | None = None
+    """Asks a person after a step that did not pass; None: nobody is asked."""
     hurried: bool = False
     """A second Ctrl-C came: clean up quickly."""
     locate: Callable[[Location], int] = lambda source: 0
@@ -94,6 +108,10 @@ class Trial:
         self.made_something = False
         self.decided = False
         """Whether a measurement passed that decides."""
+        self.missed: Outcome | None = None
+        """The first outcome that a person went past in a pause: the verdict, whatever comes after it."""
+        self.ended = False
+        """A person ended it in a pause: nobody is asked again."""
         self.did_something = False
         """Whether any step has begun, other than groups of steps."""
 

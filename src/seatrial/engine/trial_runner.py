@@ -87,12 +87,15 @@ class TrialRunner:
         limit = asyncio.timeout(suite.timeout)
         try:
             async with limit:
+                self._ctx.limits = (limit,)
                 self._trial.make()
                 await self._acquire_exclusive()
                 await self._runner.steps(self._ctx, suite.steps)
         except Exception as error:
             late = isinstance(error, TimeoutError) and limit.expired()
             return outcome_of(Overrun(f"the suite did not end within {suite.timeout:g} s") if late else error)
+        if self._trial.missed is not None:  # a person went past it: what they saw and changed is no pass
+            return self._trial.missed
         broken = self._trial.run.journal.broken
         return outcome_of(CannotTell(broken)) if broken else STEP_PASSED
 
@@ -122,7 +125,9 @@ class TrialRunner:
         trial, run = self._trial, self._trial.run
         await trial.close_links()
         keep = run.keep == "always" or (run.keep == "failed" and verdict is not Verdict.PASSED)
-        ways = await access_commands(trial, self._ctx) if keep and trial.made_something else {}
+        ways = await access_commands(self._ctx) if keep and trial.made_something else {}
+        if ways:
+            trial.emit("access", nodes=ways)
         entries, trials = run.pool.leave(run.ledger, trial.id, keep=keep)
         if not trial.made_something and not entries:
             return

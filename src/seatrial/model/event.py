@@ -40,6 +40,9 @@ class Event:
                      duration
     resource         op (intended|made|given_back|kept|left), kind, name, owner, until and reach (the way into
                      the node for a person) if it is kept
+    access           nodes: {node: command of a shell on it}, while a person can use them: kept, paused, or in Python
+    paused           step, error: a person is asked (`--pause-on-failure`)
+    resumed          step, answer (again|continue|end), duration
     cleanup_started  why
     cleanup_finished given_back (count), kept: [...], left: [{kind, name, owner, error}], duration
     suite_finished   verdict, status (completed|failed|skipped), category, error, evidence, reason, duration, left
