@@ -73,7 +73,7 @@ def test_again_and_continue_go_on_and_the_verdict_stays(project: Project) -> Non
         assert "ended with exit code 1" in terminal.said
         terminal.types("what?\n")
         terminal.asks(2)
-        assert "'what?' is no answer: type a, c or e, then Enter" in terminal.said
+        assert "type a, c or e, then Enter, not 'what?'" in terminal.said
         terminal.types("a\n")
         terminal.asks(3)
         (project.folder / "x").touch()

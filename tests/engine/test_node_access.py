@@ -66,4 +66,4 @@ def test_a_container_is_entered_by_its_engines_exec():
     there = Connection(kind="podman", target="web-1", user="app", environment={"CONTAINERS_CONF": "/c.conf"})
     line = ["env", "CONTAINERS_CONF=/c.conf", "podman", "exec", "-it", "--user", "app", "web-1", "sh"]
     assert exec_command(there) == line
-    assert exec_command(Connection(kind="local")) == []
+    assert exec_command(Connection(kind="local")) == ["sh"], "this machine itself"

@@ -22,7 +22,7 @@ def require_terminal() -> None:
     """UsageError unless a person can answer."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError(
-            "--pause-on-failure asks on a terminal, and this is none\n    use --keep failed: the nodes stay, and "
+            "--pause-on-failure asks on a terminal, but there is not one\n    use --keep failed: the nodes stay, and "
             "`seatrial shell RUN NODE` gets into them later"
         )
 
@@ -43,7 +43,7 @@ class PausePrompt:
                 word = line.strip().lower()
                 if not line or word in ANSWERS:  # the end of the input, Ctrl-D, ends
                     return ANSWERS.get(word, "end")
-                _say(f"    {word!r} is no answer: type a, c or e, then Enter")
+                _say(f"    type a, c or e, then Enter, not {word!r}")
 
     def _question(self, suite: str, step: str, error: str, nodes: Mapping[str, str]) -> str:
         shown = [f"    seatrial shell {self._run} {node}" for node in list(nodes)[:NODES]]

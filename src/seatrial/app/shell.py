@@ -1,4 +1,4 @@
-"""`shell`: into a node of a run that was kept, is paused, or is in use from Python."""
+"""`shell`: into a node: kept, of a paused run, or in use from Python."""
 
 from __future__ import annotations
 

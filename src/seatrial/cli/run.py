@@ -130,6 +130,10 @@ def run(arguments: Arguments) -> int:
     options = options_of(arguments)
     if arguments.list_tests:
         return _list_tests(arguments.paths, options, as_json=arguments.format == "json")
+    if arguments.watch:
+        from seatrial.app.run_watch import main as watch
+
+        return watch(arguments.paths, options)
     from seatrial.app.run import main
 
     return main(arguments.paths, options)
@@ -159,6 +163,7 @@ COMMANDS = {
             *SELECTION,
             flag("--list-tests", help="print the ids of the selected suites without running them"),
             flag("--fail-fast", help="start no more suites after the first one that does not pass"),
+            flag("--watch", help="run again whenever a document, or a file that it names, changes"),
             flag("--pause-on-failure", help="ask on the terminal after a step that did not pass"),
             *OUTPUT,
         ),
@@ -170,6 +175,7 @@ COMMANDS = {
             ("run --provider libvirt --on local", "the libvirt suites, on this machine"),
             ("run --rerun last", "the suites that did not pass last time"),
             ("run --keep failed --keep-for 2h", "keep failed nodes for two hours, to look at them"),
+            ("run failover.yaml --watch", "while you write: run again after each change"),
             ("run --pause-on-failure", "look at the system at the moment of a failure"),
             ("run --format json >results.json", "one JSON document on standard output"),
         ),

@@ -1,0 +1,103 @@
+"""`run --watch` through the real command: what begins a round, what does not, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from tests.acceptance.harness import Document, Project, suite, until
+from tests.app.test_preflight_watch import HEAD, Watching
+
+CHECKS: Document = {"step": "custom_command", "script": "check.sh now"}
+SLEEPS: Document = {"step": "custom_command", "custom_command": ["sh", "slow.sh"]}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    (tmp_path / "check.sh").write_text("#!/bin/sh\ntouch made; grep -q good data.txt\n")
+    (tmp_path / "check.sh").chmod(0o755)
+    (tmp_path / "data.txt").write_text("good")
+    (tmp_path / "slow.sh").write_text("touch started; sleep 600\n")
+    return Project(tmp_path)
+
+
+@contextmanager
+def watching(project: Project, *words: object) -> Iterator[Watching]:
+    process = project.start("run", "--watch", *words, stderr=subprocess.STDOUT)
+    try:
+        yield Watching(process)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def waits(watch: Watching, times: int) -> None:
+    until(
+        lambda: len(re.findall(r"watching \d+ files; press", watch.said)) >= times, f"round {times}: {watch.said}", 60
+    )
+
+
+def test_a_document_and_what_it_names_begin_a_round_and_nothing_else(project: Project) -> None:
+    here = project.folder
+    document = project.write("a.json", suite(CHECKS))
+    with watching(project, document) as watch:
+        waits(watch, 1)
+        assert "RESULT: PASSED" in watch.said
+        # None of these: not named, made by the run, saved as it was.
+        (here / "data.txt").write_text("bad")
+        (here / "made").write_text("x")
+        document.write_text(document.read_text())
+        (here / "check.sh").write_text("#!/bin/sh\ngrep -q good data.txt # better\n")
+        waits(watch, 2)
+        assert HEAD.findall(watch.said) == ["check.sh"]
+        assert "RESULT: FAILED" in watch.said
+        document.write_text("{")
+        waits(watch, 3)
+        assert "error: " in watch.said.rpartition("a.json changed")[2]
+        project.write("a.json", suite(CHECKS | {"allow_failure": True}, CHECKS | {"script": "check.sh", "id": "b"}))
+        (here / "data.txt").write_text("good")
+        waits(watch, 4)
+        assert HEAD.findall(watch.said) == ["check.sh", "a.json", "a.json"]
+        watch.process.send_signal(signal.SIGINT)
+        assert watch.ended() == 130
+    assert len(project.runs()) == 3
+    assert project.left() == []
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_round_is_stopped_by_a_change_and_by_a_signal(project: Project, number: int, code: int) -> None:
+    here = project.folder
+    document = project.write("a.json", suite(SLEEPS))
+    with watching(project, document) as watch:
+        until((here / "started").exists, "the first round", 30)
+        (here / "started").unlink()
+        (here / "slow.sh").write_text("touch started; sleep 601\n")
+        until((here / "started").exists, "the second round", 30)
+        assert HEAD.findall(watch.said) == ["slow.sh"]
+        watch.process.send_signal(number)
+        assert watch.ended() == code
+    assert [run["verdict"] for run in (project.results(),)] == ["unknown"]
+    assert project.left() == []
+
+
+def test_what_cannot_be_watched_is_refused_with_what_to_do(project: Project) -> None:
+    project.write("a.json", suite(CHECKS))
+    for words, message in {
+        ("--format", "json"): "choose plain or live",
+        ("--report-dir", "r"): "remove --report-dir",
+        ("--keep", "failed"): "remove --keep failed",
+        ("nowhere.json",): "nowhere.json",
+    }.items():
+        done = project.seatrial("run", "--watch", *(words if words[0] == "nowhere.json" else ("a.json", *words)))
+        assert done.returncode == 2, done.stdout
+        assert message in done.stderr
+    assert project.runs() == []
