@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import signal
@@ -184,3 +185,95 @@ def test_a_shell_into_a_paused_run_and_into_kept_nodes(project: Project) -> None
 def into(project: Project, run: str) -> None:
     done = project.seatrial("shell", run, "n11", "--", "sh", "-c", 'hostname; echo "$1"; exit 3', "-", "a  b")
     assert (done.returncode, done.stdout) == (3, "n11\na  b\n"), done.stderr
+
+
+# Steps again, on a kept cluster
+
+CRASH: Document = {"step": "crash_node", "target_node": "n11", "method": "destroy"}
+START: Document = {"step": "start_node", "target_node": "n11"}
+
+
+def losing(expected: str, **more: object) -> Document:
+    check: Document = {"step": "validate", "checks": [expected], **more}
+    whole: Document = {"step": "validate", "checks": ["cluster_status", "data_integrity"], "retry": {"timeout": "30s"}}
+    say: Document = {"step": "custom_command", "id": "say", "env": {"N": "${{ steps.deploy.outputs.state }}"},
+                     "custom_command": "echo $N $SEATRIAL_DEPLOYMENT_ID >>said"}  # fmt: skip
+    return suite("init", "deploy", CRASH, check, START, whole, say, parameters={"cluster_size": 2})
+
+
+def again(project: Project, *words: object) -> subprocess.CompletedProcess[str]:
+    return project.seatrial("step", "last", *words)
+
+
+def test_steps_run_again_on_a_kept_cluster_until_they_pass(project: Project) -> None:
+    document = project.write("a.json", losing("node_status:n12:stopped"))
+    assert project.seatrial("run", document, "--keep", "failed").returncode == 1
+    before = project.results()
+    wrong = again(project, "4")
+    assert wrong.returncode == 1, wrong.stdout
+    project.write("a.json", losing("cluster_critical", retry={"timeout": "30s"}))
+    done = again(project, "4..")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (run,) = project.runs()
+    assert project.results() == before, "the run's own results stay as they were"
+    row = only(json.loads((run / "again-2" / "results.json").read_text())["results"])
+    kinds = [(step["step"], step["step_type"], step["verdict"]) for step in row["workflow_steps"]]
+    assert kinds == [("0", "resume", "passed"), ("4", "validate", "passed"), ("5", "start_node", "passed"),
+                     ("6", "validate", "passed"), ("7", "custom_command", "passed")]  # fmt: skip
+    assert row["deployment_id"] == before["results"][0]["deployment_id"]
+    assert (project.folder / "said").read_text() == f"running {row['deployment_id']}\n"
+    assert "seatrial shell" not in done.stderr
+    assert project.seatrial("shell", "last", "n11", "--", "hostname").stdout == "n11\n"
+    assert again(project, "say", "--keep", "never").returncode == 0
+    assert project.left() == []
+
+
+def test_a_killed_step_leaves_what_clean_gives_back(project: Project) -> None:
+    sleep: Document = {"step": "custom_command", "custom_command": "touch at-work; sleep 600"}
+    document = project.write("a.json", suite("deploy", looks_for("x"), sleep, parameters={"cluster_size": 1}))
+    assert project.seatrial("run", document, "--keep", "failed").returncode == 1
+    process = project.start("step", "last", "3")
+    until((project.folder / "at-work").exists, "the step", 30)
+    busy = again(project, "3")
+    assert (busy.returncode, "is at work, or another `seatrial step`" in busy.stderr) == (2, True)
+    process.kill()
+    process.communicate()
+    assert project.seatrial("clean", "--all").returncode == 0
+    assert project.left() == []
+
+
+def test_steps_run_again_on_a_deployers_cluster(project: Project) -> None:
+    up = "test -e $deployment_dir/state"
+    system: Document = {
+        "kind": "command",
+        "deploy": "echo up >$deployment_dir/state",
+        "destroy": "rm -f $deployment_dir/state",
+        "status": f"""{up} && echo '{{"state": "running"}}' || echo '{{"state": "destroyed"}}'""",
+    }
+    check: Document = {"step": "validate", "checks": ["cluster_status"]}
+    document = project.write("a.json", suite("deploy", looks_for("x"), check, system=system, trust="reported"))
+    assert project.seatrial("run", document, "--keep", "failed").returncode == 1
+    done = again(project, "3", "--keep", "never")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert list(project.folder.rglob("deployment/state")) == []
+    assert project.left() == []
+
+
+def test_steps_that_cannot_run_again_are_refused_with_what_to_do(project: Project) -> None:
+    document = project.write("a.json", suite("deploy", looks_for("x"), NEXT, parameters={"cluster_size": 1}))
+    assert project.seatrial("run", document, "--keep", "failed").returncode == 1
+    for words, message in {
+        ("1",): "step 1 (deploy) made the cluster, which stands already: begin at 2",
+        ("4",): "no step '4': the suite has the steps 1 to 3; write 4, 4.. or 4..6",
+        ("3..2",): "no step '3..2'",
+        ("next_on",): "did you mean 'next_one'?",
+        ("2", "--suite", "other"): "keeps no cluster of 'other'; suites: trial",
+    }.items():
+        refused = again(project, *words)
+        assert refused.returncode == 2, refused.stdout
+        assert message in refused.stderr
+    assert not list(project.runs()[0].glob("again-*")), "nothing was begun"
+    assert project.seatrial("clean", "--all").returncode == 0
+    gone = again(project, "2")
+    assert gone.returncode == 2
+    assert "keeps nothing\n    keep its nodes: seatrial run --keep failed" in gone.stderr

@@ -21,7 +21,7 @@ SURFACE = {
         HasPowers KeepsConsole KeepsLogs KeepsRecords KnowsGaps KnowsNodes KnowsReadings Link MeasuresNodes
         MissesNodes NamesNodes Need NeedsPowers NeedsPowersInGuest NoSettings PausesNodes Powers PowersCluster
         PowersGuests PowersNodes PreparesTrial Provider ProviderTraits Readiness ReadsText Recognised Recognises
-        RecordsReport RemembersPower Reporter ReportsFailure ReportsStatus RestsOn RunsServices ServesAdmin
+        RecordsReport RemembersPower Reporter ReportsFailure ReportsStatus RestsOn Resumes RunsServices ServesAdmin
         SetsDeadlines SetsPace SetsWait SettlesSettings ShowsEvidence StartsServices Step StepTraits System
         SystemTraits TakesSnapshots WarnsOfSuite gaps_of health_of known_nodes link_of own_powers power_reading
         status_of traits

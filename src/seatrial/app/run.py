@@ -10,6 +10,8 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +29,10 @@ from seatrial.engine.ledger import Ledger
 from seatrial.engine.masked_files import mask_file
 from seatrial.engine.masking import SHORTEST
 from seatrial.engine.scheduler import SuiteScheduler, refuse_over_budget
-from seatrial.engine.trial import Run
+from seatrial.engine.trial import Run, Trial
 from seatrial.errors import LeftBehind, NothingSelected, SeatrialError
 from seatrial.model.fold import Fold
-from seatrial.model.scenario import Plan
+from seatrial.model.scenario import Plan, Suite
 from seatrial.registry import Registry
 
 SIGNALS = {signal.SIGINT: "SIGINT", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
@@ -55,8 +57,31 @@ async def run_documents(paths: Sequence[Path], options: RunOptions) -> RunReport
     return await run_plan(plan, options, project=project, registry=registry)
 
 
-async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registry: Registry) -> RunReport:
-    """Run a plan and clean up, also after a signal.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptRun:
+    """An earlier run with a kept cluster, to run steps on it."""
+
+    id: str
+    home: Path
+    """Its folder."""
+    ledger: Ledger
+    """Held by this process."""
+    trial: Callable[[Run, Suite], Trial]
+    """The trial with the cluster."""
+
+    def new_folder(self) -> Path:
+        """A folder for the report of these steps, in that of the run: `again-1`, `again-2`, …"""
+        for number in count(1):
+            with suppress(FileExistsError):
+                (folder := self.home / f"again-{number}").mkdir(mode=0o700)
+                return folder
+        raise AssertionError
+
+
+async def run_plan(
+    plan: Plan, options: RunOptions, *, project: Project, registry: Registry, kept: KeptRun | None = None
+) -> RunReport:
+    """Run a plan and clean up, also after a signal. `kept`: on the cluster of an earlier run.
 
     UsageError if it cannot start; then nothing is written. Afterwards every error is in the results.
     """
@@ -67,16 +92,18 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
     if options.pause_on_failure:
         require_terminal()
     format_of(project, options)
-    run_id = new_run_id(project.newest_run())
-    folder = project.new_run_folder(run_id)
+    run_id = kept.id if kept else new_run_id(project.newest_run())
+    folder = kept.new_folder() if kept else project.new_run_folder(run_id)
+    home = kept.home if kept else folder
     fold = Fold(live=True)
     try:
         reporters = [fold, *reporters_of(project, registry, options, folder, fold), *options.reporters]
         dead = await clean_dead_runs(project)
         journal = Journal(folder / "events.jsonl", run_id, reporters)
-        ledger = Ledger.open(project.ledger_folder, run_id, _secret_names(plan, project))
+        ledger = kept.ledger if kept else Ledger.open(project.ledger_folder, run_id, _secret_names(plan, project))
     except BaseException:
-        project.forget(run_id)
+        if kept is None:
+            project.forget(run_id)
         raise
     leases = Leases()
     secrets, short = _secrets(plan, project, options, journal)
@@ -87,13 +114,13 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
         journal=journal,
         ledger=ledger,
         leases=leases,
-        owners=Owners(registry, project.provider_settings(registry), leases, folder, journal.masks),
+        owners=Owners(registry, project.provider_settings(registry), leases, home, journal.masks),
         registry=registry,
         construct=bind_fields,
         names=project.names,
         labels=project.labels,
         secrets=secrets,
-        keep=project.keep,
+        keep=options.keep or "always" if kept else project.keep,
         keep_seconds=options.keep_seconds,
         pause=PausePrompt(run_id) if options.pause_on_failure else None,
         locate=plan.locate,
@@ -105,7 +132,8 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
         journal.emit("run_started", "", _started(plan, project, options))
         for warning in (*plan.warnings, *dead, *short):
             journal.emit("log", "", {"level": "warning", "text": warning})
-        scheduler = SuiteScheduler(run, plan, fail_fast=options.fail_fast)
+        trials = [kept.trial(run, suite) for suite in plan.suites] if kept else None
+        scheduler = SuiteScheduler(run, plan, fail_fast=options.fail_fast, trials=trials)
         with _cancelling(run) as caught:
             try:
                 with _plugins_print_elsewhere(project, options):
@@ -126,9 +154,9 @@ async def run_plan(plan: Plan, options: RunOptions, *, project: Project, registr
             journal.emit("log", "", {"level": "warning", "text": removed})
         results = _finish(journal, fold, clock() - start, interrupted, broken=broken)
         journal.close()
-        ledger.close(folder / "ledger.jsonl")
+        ledger.close(home / "ledger.jsonl")
         with suppress(FileNotFoundError):  # resources remain, so it stays where `seatrial clean` looks for it
-            mask_file(folder / "ledger.jsonl", journal.masks)
+            mask_file(home / "ledger.jsonl", journal.masks)
     exit_code = results["exit_code"]
     if journal.trouble and exit_code in (0, 4, 5):
         # A report could not be written after the last event: this must not look like a pass.

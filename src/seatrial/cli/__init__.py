@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "demo": ("run", "deploy a three-node service on this machine, break it, watch it recover"),
     "run": ("run", "run scenarios"),
+    "step": ("run", "run steps again, on a cluster that was kept"),
     "preflight": ("preflight", "run the checks of a pipeline before you deploy"),
     "list": ("plan", "list the suites in your scenario files"),
     "check": ("plan", "validate scenario and pipeline files without running them"),

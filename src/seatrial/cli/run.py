@@ -1,4 +1,4 @@
-"""`run` and `demo`."""
+"""`run`, `step` and `demo`."""
 
 from __future__ import annotations
 
@@ -150,6 +150,13 @@ def _list_tests(paths: list[Path], options: RunOptions, *, as_json: bool) -> int
     return 0
 
 
+def step(arguments: Arguments) -> int:
+    from seatrial.app.step_again import StepOptions, main
+
+    steps = tuple(arguments.steps)
+    return main(StepOptions(run=arguments.run, steps=steps, suite=arguments.suite, options=options_of(arguments)))
+
+
 def demo(arguments: Arguments) -> int:
     from seatrial.app.run import DEMO, main
 
@@ -178,6 +185,26 @@ COMMANDS = {
             ("run failover.yaml --watch", "while you write: run again after each change"),
             ("run --pause-on-failure", "look at the system at the moment of a failure"),
             ("run --format json >results.json", "one JSON document on standard output"),
+        ),
+    ),
+    "step": Command(
+        act=step,
+        arguments=(
+            argument("run", metavar="RUN", help="run id, the start of one, or `last`"),
+            argument("steps", nargs="+", metavar="N", help="4, 4.. (and all behind it), 4..6, or a step's id"),
+            argument("--suite", default="", metavar="NAME", help="where the run kept several clusters"),
+            plugin(),
+            flag("--pause-on-failure", help="ask on the terminal after a step that did not pass"),
+            choice("--format", FORMATS, metavar="FORMAT", help="as for `run`"),
+            flag("-v", "--verbose", help="show the output of commands and deployers as it comes"),
+            choice("--keep", KEEP, metavar="WHEN", help="keep it after the steps: always (default), failed, never"),
+        ),
+        more="The steps are those of the document as it is now: change them and try again. The cluster stays until the "
+        "time that its run set. The report is in the folder `again-N` of the run, whose own results stay as they are.",
+        examples=(
+            ("run failover.yaml --keep failed", "first: a run that keeps its cluster"),
+            ("step last 4..", "step 4 and all behind it"),
+            ("step last check_data --keep never", "one step by its id; then clean up"),
         ),
     ),
     "demo": Command(

@@ -176,7 +176,7 @@ class TrialContext:
 
     @property
     def state(self) -> Path:
-        path = self._trial.folder / "state"
+        path = self._trial.state_folder
         if not path.is_dir():
             detail = {"path": str(path), "within": str(self._trial.run.folder)}
             self._intend("path", f"state-{self.trial_id}", "engine:path", detail)

@@ -22,12 +22,16 @@ T = TypeVar("T")
 class SuiteScheduler:
     """The suites of one invocation and the free budget."""
 
-    def __init__(self, run: Run, plan: Plan, *, fail_fast: bool = False) -> None:
+    def __init__(
+        self, run: Run, plan: Plan, *, fail_fast: bool = False, trials: Sequence[Trial] | None = None
+    ) -> None:  # fmt: skip
+        """`trials`: those of kept clusters, one for each suite."""
         self._run = run
         self._budget = plan.budget
         self._fail_fast = fail_fast
         refuse_over_budget(plan)
-        self._trials = [Trial(run, suite, id) for suite, id in zip(plan.suites, _ids(run.id, plan.suites), strict=True)]
+        ids = zip(plan.suites, _ids(run.id, plan.suites), strict=True)
+        self._trials = list(trials) if trials is not None else [Trial(run, suite, id) for suite, id in ids]
         self._running: set[Trial] = set()
         self._changed = asyncio.Event()
         self._stopped = ""

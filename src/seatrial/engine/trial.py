@@ -89,13 +89,15 @@ class Run:
 class Trial:
     """A suite, its provider and system, and the results of its steps so far."""
 
-    def __init__(self, run: Run, suite: Suite, id: str) -> None:
+    def __init__(self, run: Run, suite: Suite, id: str, *, deployment_id: str = "", home: Path | None = None) -> None:
+        """`deployment_id` and `home`, the folder with its deployment and its state: those of a kept cluster."""
         self.run = run
         self.suite = suite
         self.id = id
-        self.deployment_id = f"{suite.test_id}-{id}"
+        self.deployment_id = deployment_id or f"{suite.test_id}-{id}"
         self.folder = run.folder / _folder_name(self.deployment_id)
-        self.deploy_dir = self.folder / "deployment"
+        self.deploy_dir = (home or self.folder) / "deployment"
+        self.state_folder = (home or self.folder) / "state"
         self.random = random.Random(id)
         self.outputs: dict[str, dict[str, object]] = {}
         """Outputs of steps by id."""

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 
+from seatrial.engine import kept_trials
 from seatrial.engine.cleanup import Sweep
 from seatrial.engine.context import TrialContext
 from seatrial.engine.diagnostics import DEADLINE, diagnose
@@ -77,7 +78,7 @@ class TrialRunner:
         trial, run = self._trial, self._trial.run
         if not trial.folder.is_dir():
             return
-        state = trial.folder / "state"
+        state = trial.state_folder
         spared = (state, trial.deploy_dir) if run.ledger.out(trial.id) else (state,)
         for trouble in await asyncio.to_thread(protect, trial.folder, run.journal.masks, spared):
             trial.emit("log", level="warning", text=f"secrets may remain in {trouble}")
@@ -128,6 +129,12 @@ class TrialRunner:
         ways = await access_commands(self._ctx) if keep and trial.made_something else {}
         if ways:
             trial.emit("access", nodes=ways)
+        if keep and trial.made_something:
+            try:
+                kept_trials.save(trial, self._ctx)
+            except Exception as error:
+                what = f"steps cannot run again on this cluster: {type(error).__name__}: {error}"
+                trial.emit("log", level="warning", text=what)
         entries, trials = run.pool.leave(run.ledger, trial.id, keep=keep)
         if not trial.made_something and not entries:
             return

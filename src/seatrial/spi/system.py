@@ -286,6 +286,17 @@ class HandsOver(Protocol):
 
 
 @runtime_checkable
+class Resumes(Protocol):
+    """A system for `seatrial step`: another process can continue with its kept cluster."""
+
+    def remember(self) -> Mapping[str, Any]:
+        """Its current knowledge of the cluster, as JSON values. It stays in a private file beside the nodes."""
+
+    async def resume(self, ctx: Context, memory: Mapping[str, Any]) -> None:
+        """Continue with it, on an instance that did nothing yet; CannotTell when it does not fit."""
+
+
+@runtime_checkable
 class SettlesSettings(Protocol):
     """A system that `HandsOver` and uses some settings during deploy only. By default, all of them count as used later
     too, and a setting with the trial's name prevents the reuse of its cluster."""

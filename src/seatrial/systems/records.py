@@ -45,6 +45,15 @@ class Declared:
             gaps[Need.ADMIN] = Gap("the system declares no `admin` UI", "write `admin: URL` into `system:`")
         return gaps
 
+    def recorded(self) -> dict[str, Any]:
+        """What it knows, as JSON values."""
+        return {"stage": self._stage, "written": self._written, "acknowledged": list(self._acknowledged)}
+
+    def take_recorded(self, memory: Mapping[str, Any]) -> None:
+        """Continue with what another instance knew."""
+        self._stage, self._written = str(memory["stage"]), int(memory["written"])
+        self._acknowledged = list(memory["acknowledged"])
+
     async def nodes(self, ctx: Context) -> Sequence[Node]:
         raise NotImplementedError
 

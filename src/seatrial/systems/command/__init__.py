@@ -171,6 +171,14 @@ class Command(GivenMachines):
             await self._run(ctx, "destroy")
         self.nodes_are_gone(before)
 
+    def remember(self) -> Mapping[str, Any]:
+        """Its inventory has the nodes."""
+        return {**self.recorded(), "off": sorted(self._off)}
+
+    async def resume(self, ctx: Context, memory: Mapping[str, Any]) -> None:
+        self.take_recorded(memory)
+        self._off = set(memory["off"])
+
     async def give_back(self, resource: Resource) -> None:
         """Run the deployment's `destroy` from the ledger's record alone; StepFailed when it fails, or when the
         deployer's `status` or `health` reports it afterwards."""

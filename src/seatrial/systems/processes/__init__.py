@@ -4,7 +4,7 @@ whole."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -144,6 +144,23 @@ class Processes(Declared):
             raise CannotTell(f"{type(memory).__name__} was not handed over by the system processes")
         self._stage, self._names, self._peers = memory.stage, memory.names, memory.peers
         self._nodes, self._services = dict(memory.nodes), dict(memory.services)
+
+    def remember(self) -> Mapping[str, Any]:
+        return {
+            **self.recorded(),
+            "names": self._names,
+            "peers": self._peers,
+            "nodes": [asdict(node) for node in self._nodes.values()],
+            "services": {name: asdict(service) for name, service in self._services.items()},
+        }
+
+    async def resume(self, ctx: Context, memory: Mapping[str, Any]) -> None:
+        self.take_recorded(memory)
+        self._names, self._peers = tuple(memory["names"]), str(memory["peers"])
+        self._nodes = {made["name"]: Node(**made) for made in memory["nodes"]}
+        self._services = {
+            name: Service(**{**made, "argv": tuple(made["argv"])}) for name, made in memory["services"].items()
+        }
 
     @classmethod
     def role_names(cls, settings: ProcessSettings) -> Iterable[str]:
