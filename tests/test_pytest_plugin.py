@@ -213,10 +213,12 @@ def test_tests_of_a_module_share_a_cluster_and_decide_over_its_run(inner: Pytest
     for test, word in words.items():
         assert f"inside/test_cluster.py::test_{test} {word}" in told
     assert "999999" in told, "why it was skipped"
+    assert "broken.yaml is not deployed (DocumentError): " in told
     assert "unknown step 'deploi'" in told
     assert "E       seatrial.errors.ProductFailed: cluster_critical: expected 'critical', seen 'running'" in told
     assert "test_cluster.py:16: ProductFailed" in told
     assert "blocking.py" not in told, "the frames in between say nothing"
+    assert "pytest_plugin.py" not in told
     run = max(runs(clusters), key=lambda run: run["totals"]["failed"])
     (row,) = run["results"]
     assert (len(runs(clusters)), row["verdict"]) == (2, "failed"), "one cluster, and one that cannot be here"

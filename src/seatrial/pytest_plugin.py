@@ -7,11 +7,12 @@ as a setup error, resources left behind as a teardown error. The plugin imports 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fnmatch import fnmatch
+from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import pytest
 
@@ -65,14 +66,7 @@ def fixture(document: str | Path, *, scope: Scope = "function", name: str | None
     path = Path(sys._getframe(1).f_globals.get("__file__", "")).parent / document
 
     def cluster(request: pytest.FixtureRequest) -> Iterator[BlockingCluster]:
-        from seatrial.app.deployed import deployed
-        from seatrial.errors import NothingSelected
-
-        deployment = deployed(path, **options)
-        try:
-            made = deployment.__enter__()
-        except NothingSelected as skipped:
-            pytest.skip(str(skipped))
+        deployment, made = _deploy(path, options)
         standing = request.config.stash.setdefault(_DEPLOYED, {})
         standing[str(request.fixturename)] = deployment
         try:
@@ -83,6 +77,23 @@ def fixture(document: str | Path, *, scope: Scope = "function", name: str | None
 
     decorate: Callable[..., Any] = pytest.fixture(scope=scope, name=name)
     return decorate(cluster)
+
+
+def _deploy(path: Path, options: Mapping[str, Any]) -> tuple[Deployed, BlockingCluster]:
+    """Deploy; what went wrong has no traceback: it would show Seatrial's code, and nothing of the test."""
+    from seatrial.app.deployed import deployed
+    from seatrial.errors import NothingSelected, SeatrialError
+
+    try:
+        deployment = deployed(path, **options)
+        return deployment, deployment.__enter__()
+    except NothingSelected as error:
+        end: Callable[[], NoReturn] = partial(pytest.skip, str(error))
+    except SeatrialError as error:
+        notes = "\n".join(["", *getattr(error, "__notes__", ())])
+        told = f"{path.name} is not deployed ({type(error).__name__}): {error}{notes}"
+        end = partial(pytest.fail, told, pytrace=False)
+    raise end()
 
 
 @pytest.hookimpl(wrapper=True)

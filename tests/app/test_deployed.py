@@ -211,6 +211,12 @@ async def test_a_deployment_that_fails_fails_on_entering_with_the_reason(documen
 def test_what_cannot_be_deployed_is_refused_in_words(document: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="no option 'keeep'; did you mean 'keep'"):
         seatrial.deployed(document, keeep="failed")
+    with pytest.raises(UsageError, match=r"for a parameter of the document: parameters=.'cluster_size': "):
+        seatrial.deployed(document, cluster_size=3)
+    with pytest.raises(UsageError, match=r"nothing is deployed yet: write `with seatrial.deployed"):
+        seatrial.deployed(document)["n11"]
+    with pytest.raises(AttributeError, match="nothing is deployed yet"):
+        seatrial.deployed(document).check("cluster_status")
     with pytest.raises(UsageError, match=r"no file nowhere.yaml in "):
         seatrial.deployed("nowhere.yaml")
     monkeypatch.chdir(document.parent)
@@ -252,6 +258,11 @@ def test_plain_functions_use_the_same_cluster_and_each_call_waits(document: Path
         assert cluster["n11"].run("echo", "hi").stdout == "hi\n"
         with pytest.raises(AssertionError, match="expected 'critical', seen 'running'"):
             cluster.check("cluster_critical")
+        with pytest.raises(AttributeError, match=r"its nodes have it: cluster\['n11'\].crash"):
+            cluster.crash()
+        with pytest.raises(AttributeError, match="a cluster has no 'checks'; did you mean 'check'"):
+            cluster.checks("cluster_status")
+        assert repr(cluster) == "<cluster n11>"
         cluster["n11"].crash(method="destroy")
         assert cluster.check("node_status:n11:stopped", within=10) == STOPPED
     assert results(document)["verdict"] == "passed"

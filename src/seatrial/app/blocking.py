@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
 
-from seatrial.app.cluster import Check, Cluster, ClusterNode
+from seatrial.app.cluster import Check, Cluster, ClusterNode, not_of_a_cluster
 from seatrial.app.python_session import GONE
 from seatrial.errors import SeatrialError, UsageError
 from seatrial.model.scenario import Outputs
@@ -128,7 +128,15 @@ class BlockingCluster:
     def __init__(self, thread: Blocking, cluster: Cluster) -> None:
         self._thread, self._cluster = thread, cluster
 
+    def __repr__(self) -> str:
+        return repr(self._cluster)
+
+    def __getattr__(self, name: str) -> Any:
+        __tracebackhide__ = True
+        raise AttributeError(not_of_a_cluster(name, self._cluster._session))
+
     def __getitem__(self, name: str) -> BlockingNode:
+        __tracebackhide__ = True
         return BlockingNode(self._thread, self._cluster[name])
 
     def __iter__(self) -> Iterator[BlockingNode]:

@@ -59,7 +59,14 @@ class Cluster:
     def __init__(self, session: Session) -> None:
         self._session = session
 
+    def __repr__(self) -> str:
+        return f"<cluster {', '.join(self.names)}>"
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(not_of_a_cluster(name, self._session))
+
     def __getitem__(self, name: str) -> ClusterNode:
+        __tracebackhide__ = True
         return ClusterNode(self._session, node_of(self._session, name))
 
     def __iter__(self) -> Iterator[ClusterNode]:
@@ -114,6 +121,7 @@ class Cluster:
     ) -> Call[Mapping[str, Any]]:  # fmt: skip
         """Observe checks at the same time; returns what each saw, by the check's name. `within`: look until they pass,
         for that long (`30`, `"5m"`); `retry`: as in a document. Without either: look once."""
+        __tracebackhide__ = True
         if within is not None and retry is not None:
             raise UsageError("check() takes `within` or `retry`, not both: `within` is `retry={'timeout': …}`")
         again = {"timeout": within} if within is not None else retry
@@ -164,6 +172,7 @@ class ClusterNode:
     ) -> Call[Finished]:  # fmt: skip
         """Run a program on the node: its words, or one text for the node's shell. Returns exit code, stdout and stderr,
         whatever the exit code; TimeoutError, LinkDown, LinkRefused, LinkLost."""
+        __tracebackhide__ = True
         if not command or not all(isinstance(word, str) for word in command):
             raise UsageError('run() takes words: run("cat", "/etc/hostname"), or a text for a shell: run("ls | wc -l")')
         line = command[0] if len(command) == 1 else list(command)
@@ -224,8 +233,18 @@ class ClusterNode:
 
 def node_of(session: Session, name: str) -> Node:
     """A node by its name; UsageError with the nearest names."""
+    __tracebackhide__ = True
     _ = session.ctx
     known = {node.name: node for node in session.nodes}
     if name not in known:
         raise UsageError(f"the cluster has no node {name!r}; {nearest(str(name), known, what='nodes')}")
     return known[name]
+
+
+def not_of_a_cluster(name: str, session: Session) -> str:
+    """Why a cluster lacks a method, and what has it."""
+    if hasattr(ClusterNode, name):
+        node = session.nodes[0].name if session.nodes else "n11"
+        return f"a cluster has no {name!r}, its nodes have it: cluster[{node!r}].{name}"
+    public = [word for word in vars(Cluster) if not word.startswith("_")]
+    return f"a cluster has no {name!r}; {nearest(name, public, what='it has')}"

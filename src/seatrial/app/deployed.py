@@ -30,6 +30,17 @@ from seatrial.errors import (
 from seatrial.model.fold import SIGNAL_CODES
 from seatrial.model.scenario import Plan, StepPlan, Suite
 
+NOT_HERE = {
+    *("tests", "overrides", "report_dir", "providers", "parallel", "fail_fast", "rerun", "shard"),
+    *("pause_on_failure", "confined", "faces", "files"),
+}
+"""Options of a run that a deployment has under another name, or not at all."""
+
+NOT_YET = (
+    "nothing is deployed yet: write `with seatrial.deployed(…) as cluster:`, or `async with` in a coroutine, and use "
+    "`cluster` in its block"
+)
+
 WAITS = ("wait",)
 """Steps that still belong to a deployment when they follow it."""
 
@@ -48,10 +59,11 @@ def deployed(
     judged, NothingSelected when the suite cannot run here. Leaving raises LeftBehind when something could not be
     removed.
     """
-    known = {field.name for field in fields(RunOptions)} - {"tests", "overrides", "report_dir"}
+    known = {field.name for field in fields(RunOptions)} - NOT_HERE
     if unknown := sorted(set(run_options) - known):
         allowed = nearest(unknown[0], [*known, "suite", "parameters", "until", "folder"], what="options")
-        raise UsageError(f"deployed() has no option {unknown[0]!r}; {allowed}")
+        hint = f"for a parameter of the document: parameters={{{unknown[0]!r}: …}}"
+        raise UsageError(f"deployed() has no option {unknown[0]!r}; {allowed}\n    {hint}")
     path = Path(document)
     if not path.is_file():
         raise UsageError(_missing(path))
@@ -84,6 +96,14 @@ class Deployed:
         """What interrupted the tests of a fixture."""
         self.report: RunReport | None = None
         """How the run ended, after the block."""
+
+    def __getitem__(self, name: str) -> Any:
+        __tracebackhide__ = True
+        raise UsageError(NOT_YET)
+
+    def __getattr__(self, name: str) -> Any:
+        __tracebackhide__ = True
+        raise AttributeError(NOT_YET if hasattr(Cluster, name) else f"a deployment has no {name!r}")
 
     async def __aenter__(self) -> Cluster:
         if self._run is not None:
