@@ -202,7 +202,6 @@ COMMANDS = {
         more="The steps are those of the document as it is now: change them and try again. The cluster stays until the "
         "time that its run set. The report is in the folder `again-N` of the run, whose own results stay as they are.",
         examples=(
-            ("run failover.yaml --keep failed", "first: a run that keeps its cluster"),
             ("step last 4..", "step 4 and all behind it"),
             ("step last check_data --keep never", "one step by its id; then clean up"),
         ),
