@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import pytest
 from tests.acceptance.harness import Document, Project, only, suite, until
 
-QUESTION = "[a]gain, [c]ontinue, [e]nd? "
+QUESTION = "again, continue or end? "
 
 
 class Terminal:

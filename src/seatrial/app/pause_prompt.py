@@ -38,7 +38,7 @@ class PausePrompt:
         async with self._turn:
             _say(self._question(suite, step, error, nodes))
             while True:
-                _say("[a]gain, [c]ontinue, [e]nd? ", end="")
+                _say("again, continue or end? ", end="")
                 line = await _line()
                 word = line.strip().lower()
                 if not line or word in ANSWERS:  # the end of the input, Ctrl-D, ends
