@@ -80,7 +80,7 @@ def fixture(document: str | Path, *, scope: Scope = "function", name: str | None
 
 
 def _deploy(path: Path, options: Mapping[str, Any]) -> tuple[Deployed, BlockingCluster]:
-    """Deploy; what went wrong has no traceback: it would show Seatrial's code, and nothing of the test."""
+    """Deploy; what went wrong has no traceback: it would show Seatrial's code, not the test's."""
     from seatrial.app.deployed import deployed
     from seatrial.errors import NothingSelected, SeatrialError
 
