@@ -14,7 +14,8 @@ def exit_codes() -> Page:
     """Every exit code."""
     page = Page(
         "Exit codes",
-        "Of several, the signal wins, then 1, 3, 4. `clean` exits with 0 when nothing remains, whatever it found.",
+        "Of several, the signal wins, then 1, 3, 4. `clean` exits with 0 when nothing remains, whatever it found. "
+        "A reader who goes away (`seatrial run | head`) changes neither the run nor its exit code.",
     )
     page.table(("Code", "Meaning"), ((f"`{code}`", sentence(text)) for code, text in EXIT_CODES.items()))
     page.heading("Exceptions")

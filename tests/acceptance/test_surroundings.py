@@ -57,10 +57,27 @@ def test_closed_inputs_and_outputs_change_no_verdict(closed: str, project: Proje
     assert shell(project, f'"$SEATRIAL" run b.json {closed}') == 1
 
 
+@pytest.mark.parametrize("format", ["plain", "live", "json", "github"])
+def test_a_reader_who_goes_away_changes_no_verdict_and_no_journal(format: str, project: Project) -> None:
+    project.write("a.json", suite({"step": "custom_command", "custom_command": "seq 1 20000; exit 1"}))
+    piped = f'"$SEATRIAL" run a.json --verbose --format {format} 2>&1 | true'
+    assert shell(project, f"{piped}; exit ${{PIPESTATUS[0]}}") == 1
+    assert project.results()["success"] is False
+    assert project.events()[-1]["kind"] == "run_finished"
+
+
 def test_a_reader_who_goes_away_keeps_nothing_from_being_given_back(project: Project) -> None:
     project.write("a.json", deployed())
-    assert shell(project, 'set -o pipefail; "$SEATRIAL" run a.json | head -n 1') != 0
+    assert shell(project, 'set -o pipefail; "$SEATRIAL" run a.json | head -n 1') == 0
     assert project.left() == []
+
+
+@pytest.mark.parametrize("words", ["report last --format json", "check a.json", "list a.json", "inspect last"])
+def test_a_reader_who_goes_away_changes_no_exit_code(words: str, project: Project) -> None:
+    project.write("a.json", PASSES)
+    assert shell(project, '"$SEATRIAL" run a.json') == 0
+    assert shell(project, f'"$SEATRIAL" {words} | true; exit ${{PIPESTATUS[0]}}') == 0
+    assert shell(project, '"$SEATRIAL" check none.json 2>&1 | true; exit ${PIPESTATUS[0]}') == 2
 
 
 def test_a_folder_that_was_deleted_is_named_as_the_trouble(project: Project) -> None:

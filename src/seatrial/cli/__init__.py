@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from seatrial.cli.errors import guarded
 
     as_json = words[:1] != ["report"] and "--format json" in " ".join(words).replace("=", " ")
-    code = guarded(lambda: dispatch(words), debug="--debug" in words, as_json=as_json)
+    code = guarded(lambda: dispatch(words), debug="--debug" in words, as_json=as_json, owned=owns_process)
     if owns_process:
         gc.freeze()  # no last search for cycles before the process ends (saves 12 ms of 165)
     return code

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 
+from seatrial.cli.streams import prepare
 from seatrial.errors import DocumentError, NothingSelected, SeatrialError, UsageError
 
 INTERRUPTED = 130
-PIPE_CLOSED = 141
-"""The exit code of a shell for a process ended by SIGPIPE."""
 
 BUG = "This is a bug in Seatrial or a plugin, not in your system. Use --debug to see where."
 
 
-def guarded(work: Callable[[], int], *, debug: bool, as_json: bool = False) -> int:
+def guarded(work: Callable[[], int], *, debug: bool, as_json: bool = False, owned: bool = False) -> int:
     """Run a command; an exception becomes text on standard error and an exit code.
 
-    `as_json`: also print a refusal to start as one JSON document on standard output.
+    `as_json`: also print a refusal to start as one JSON document on standard output. `owned`: the outputs belong to
+    this process.
     """
-    _opened()
-    _readable(as_json)
+    prepare(as_json, owned=owned)
     try:
         try:
             code = work()
@@ -29,8 +27,6 @@ def guarded(work: Callable[[], int], *, debug: bool, as_json: bool = False) -> i
             code = end.code if isinstance(end.code, int) else 0
         sys.stdout.flush()
         return code
-    except BrokenPipeError:
-        return _pipe_closed()
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return INTERRUPTED
@@ -91,25 +87,3 @@ def _print_refusal(error: SeatrialError) -> None:
     refusal = {"success": False, "exit_code": error.exit_code, "error": str(error), "problems": problems}
     sys.stdout.write(json.dumps(refusal, indent=2, ensure_ascii=False) + "\n")
     sys.stdout.flush()
-
-
-def _pipe_closed() -> int:
-    """The reader of the output is gone: print nothing more, not even when the interpreter flushes at exit."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
-    return PIPE_CLOSED
-
-
-def _opened() -> None:
-    """Replace an output closed by the caller (`>&-`) with one that discards everything."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
-
-
-def _readable(as_json: bool) -> None:
-    """Escape marks such as ✓ on outputs with another encoding, so that printing them never fails; JSON is UTF-8."""
-    encoding = (getattr(sys.stdout, "encoding", "") or "").lower().replace("-", "")
-    if encoding != "utf8" and hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(encoding="utf-8" if as_json else None, errors="backslashreplace")
