@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TextIO
 
 from seatrial.app.project import find
 from seatrial.engine.journal import read
@@ -18,25 +20,31 @@ def main(run: str, formats: Sequence[str], out: Path | None) -> int:
     """Write reports of a run: to standard output, or to `out` (a folder, or a file for one format)."""
     folder = find().run_folder(run)
     for name in formats:
-        text = rendered(name, Events(folder))
         if out is None:
-            sys.stdout.write(text)
+            _write(sys.stdout, name, Events(folder))
             continue
         in_folder = out.is_dir() or len(formats) > 1 or not out.suffix
         file = out / Registry().get("reporter", name).file if in_folder else out
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+        with file.open("w", encoding="utf-8") as written:
+            _write(written, name, Events(folder))
         print(file)
     return 0
 
 
 def rendered(name: str, events: Iterable[Event], *, live: bool = False) -> str:
     """One report as text; `live`: the run is active."""
-    from seatrial.reports.document import render
+    text = io.StringIO()
+    _write(text, name, events, live=live)
+    return text.getvalue()
+
+
+def _write(out: TextIO, name: str, events: Iterable[Event], *, live: bool = False) -> None:
+    from seatrial.reports.document import write
 
     if name == "github" and of_pipeline(events):
         name = "preflight_github"
-    return render(name, events, Fold(live=live))
+    write(out, name, events, Fold(live=live))
 
 
 def of_pipeline(events: Iterable[Event]) -> bool:

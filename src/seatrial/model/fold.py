@@ -11,6 +11,7 @@ from typing import Any
 
 from seatrial.model.event import Event
 from seatrial.model.steptree import Row, StepTree
+from seatrial.model.suite_row import SuiteRow
 
 __all__ = ["Fold"]
 
@@ -19,6 +20,10 @@ SIGNAL_CODES = {"SIGHUP": 129, "SIGINT": 130, "SIGTERM": 143}
 
 MOST = 10_000
 """Maximum number of faults, and of files, in the row of a suite; the journal has all."""
+
+MANY = 1000
+"""Number of suites from which on the steps of those that do not run are packed: 43,000 rows of ten steps would need a
+gigabyte."""
 
 _WEIGHT = {"": 0, "passed": 0, "unknown": 1, "failed": 2}
 _TEXTS = ("category", "error", "evidence", "reason")
@@ -59,7 +64,7 @@ class Fold:
             "kept": [],
             "results": [],
         }
-        self.suites: dict[str, Row] = {}
+        self.suites: dict[str, SuiteRow] = {}
         """The rows by the trial's id, in the order of planning."""
         self.at = 0.0
         """The time of the newest event, seconds since 1970."""
@@ -80,7 +85,7 @@ class Fold:
             handler(event, event.data)
         elif event.kind in _OF_STEPS:
             self._row(event)
-            _OF_STEPS[event.kind](self._trees[event.trial], event.at, event.data)
+            _OF_STEPS[event.kind](self._tree(event.trial), event.at, event.data)
 
     def close(self) -> None:
         """Nothing to release: with this method a fold counts as a reporter."""
@@ -112,13 +117,24 @@ class Fold:
         row = self.suites[trial]
         if row["status"] == "running":
             row["duration"] = max(0.0, round(self.at - row["started_at"], 6))
-            self._trees[trial].refresh(self.at)
+            self._tree(trial).refresh(self.at)
         return row
 
     def step(self, trial: str, path: str) -> Row | None:
         """The row of one step, by its path."""
+        return self._tree(trial).rows.get(path) if trial in self.suites else None
+
+    def _tree(self, trial: str) -> StepTree:
+        """The steps of a suite, unpacked."""
         tree = self._trees.get(trial)
-        return tree.rows.get(path) if tree is not None else None
+        if tree is None:
+            tree = self._trees[trial] = self.suites[trial].unpack()
+        return tree
+
+    def _pack(self, trial: str) -> None:
+        """Nothing happens in this suite for now."""
+        if len(self.suites) > MANY:
+            self.suites[trial].pack(self._trees.pop(trial))
 
     def verdict(self) -> str:
         """The worst of all suites; a suite without a beginning or an end is unknown."""
@@ -179,7 +195,7 @@ class Fold:
         for trial, row in self.suites.items():
             if row["status"] == "running":
                 self.suite(trial)
-                self._trees[trial].end(self.at)
+                self._tree(trial).end(self.at)
                 row.update(status="failed", verdict=row["verdict"] or "unknown", interrupted=True)
                 row["category"] = row["category"] or "infrastructure"
                 row["reason"] = row["reason"] or "the run ended before the suite did"
@@ -191,7 +207,8 @@ class Fold:
 
     def _on_suite_planned(self, event: Event, data: Mapping[str, Any]) -> None:
         trial = event.trial
-        row = self.suites[trial] = {
+        row = self.suites[trial] = SuiteRow()
+        row |= {
             "deployment_id": data.get("deployment_id", ""),
             "success": False,
             "duration": 0.0,
@@ -225,8 +242,9 @@ class Fold:
         row["workflow_steps"] = tree.top
         self._buckets[trial] = "pending"
         self.totals["pending"] += 1
+        self._pack(trial)
 
-    def _row(self, event: Event) -> Row:
+    def _row(self, event: Event) -> SuiteRow:
         """The suite's row; a new one if the log does not contain its planning."""
         row = self.suites.get(event.trial)
         if row is None:
@@ -252,7 +270,8 @@ class Fold:
         row.pop("interrupted", None)
         row.update(status=status, verdict=verdict, duration=data.get("duration", 0.0))
         row.update((key, data.get(key) or "") for key in _TEXTS)
-        self._trees[event.trial].end(event.at)
+        self._tree(event.trial).end(event.at)
+        self._pack(event.trial)
         self._count(event.trial, "skipped" if status == "skipped" else verdict)
         if data.get("left") and not row["left_behind"]:
             self._leave(event.trial, {"kind": "unknown", "name": f"{data['left']} left, see the log"})
@@ -269,7 +288,7 @@ class Fold:
 
     def _on_step_finished(self, event: Event, data: Mapping[str, Any]) -> None:
         suite = self._row(event)
-        row = self._trees[event.trial].finished(event.at, data)
+        row = self._tree(event.trial).finished(event.at, data)
         if row["verdict"] != "failed" or row["allowed_failure"] or "." in row["step"]:
             return
         # A step of the suite itself failed: wherever the log is cut from here on, the product did wrong.

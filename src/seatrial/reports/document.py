@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePath
 from typing import Any, TextIO
 
@@ -33,11 +33,12 @@ class Document(ABC):
             self.fold.on(event)
 
     def close(self) -> None:
-        text = self.text()
         if not isinstance(self.out, Path):
-            self.out.write(text)
+            self.out.writelines(self.pieces())
             self.out.flush()
-        elif self.options.get("append"):
+            return
+        text = self.text()
+        if self.options.get("append"):
             with self.out.open("a", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
                 file.write(text)
         else:  # as a whole, so no reader sees half of it
@@ -46,6 +47,10 @@ class Document(ABC):
     @abstractmethod
     def text(self) -> str:
         """The current document."""
+
+    def pieces(self) -> Iterator[str]:
+        """The same document, a part at a time if it may be larger than the memory."""
+        yield self.text()
 
     def in_repository(self, document: str) -> str:
         """A document's path relative to the checkout, else to the project."""
@@ -65,11 +70,19 @@ def render(
     options: Mapping[str, Any] | None = None, registry: Registry | None = None,
 ) -> str:  # fmt: skip
     """The report with this name as text; UsageError for an unknown name. `fold`: a fold without events."""
-    fold = fold if fold is not None else Fold()
     out = io.StringIO()
+    write(out, name, events, fold, options=options, registry=registry)
+    return out.getvalue()
+
+
+def write(
+    out: TextIO, name: str, events: Iterable[Event], fold: Fold | None = None, *,
+    options: Mapping[str, Any] | None = None, registry: Registry | None = None,
+) -> None:  # fmt: skip
+    """Write the report with this name; see `render`."""
+    fold = fold if fold is not None else Fold()
     reporter = (registry or Registry()).get("reporter", name)(out, {**(options or {}), "fold": fold})
     for event in events:
         fold.on(event)
         reporter.on(event)
     reporter.close()
-    return out.getvalue()

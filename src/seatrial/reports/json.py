@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -74,7 +74,18 @@ class Json(Document):
 
     def text(self) -> str:
         """The indented document; people read it, too."""
-        return json.dumps(self.fold.results(), ensure_ascii=False, indent=2, default=str) + "\n"
+        return "".join(self.pieces())
+
+    def pieces(self) -> Iterator[str]:
+        run = self.fold.results()
+        head, _, tail = _indented({**run, "results": []}).rpartition("[]")  # the results come last
+        before = "\n    "
+        yield f"{head}["
+        for row in run["results"]:
+            yield before + _indented(row).replace("\n", "\n    ")
+            before = ",\n    "
+        yield "\n  ]" if run["results"] else "]"
+        yield f"{tail}\n"
 
     def _flush(self, at: float) -> None:
         assert isinstance(self.out, Path)
@@ -107,6 +118,10 @@ class Json(Document):
             folder = self.out.parent / row["folder"]
             folder.mkdir(parents=True, exist_ok=True)
             write_whole(folder / "result.json", (self._row(trial) + "\n").encode("utf-8", "backslashreplace"), 0o600)
+
+
+def _indented(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2, default=str)
 
 
 def write_all(folder: Path, fold: Fold) -> None:

@@ -1,0 +1,56 @@
+"""The row of a suite, with its steps packed while nothing happens in it: a run may have tens of thousands of suites."""
+
+from __future__ import annotations
+
+import pickle
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+from seatrial.model.steptree import Row, StepTree
+
+STEPS = "workflow_steps"
+
+
+class SuiteRow(dict[str, Any]):
+    """An object of `results.json`. Packed, it unpacks its steps at each look: the look is a copy."""
+
+    @property
+    def packed(self) -> bool:
+        """Whether its steps are packed."""
+        return type(super().__getitem__(STEPS)) is bytes
+
+    def pack(self, tree: StepTree) -> None:
+        """Keep the steps in a twentieth of their memory."""
+        self[STEPS] = zlib.compress(pickle.dumps(tree, pickle.HIGHEST_PROTOCOL), 1)
+
+    def unpack(self) -> StepTree:
+        """The steps as they were; they change in place from now on."""
+        tree = _tree(super().__getitem__(STEPS))
+        self[STEPS] = tree.top
+        return tree
+
+    def __getitem__(self, key: str) -> Any:
+        return _shown(super().__getitem__(key))
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return _shown(super().get(key, default))
+
+    def __iter__(self) -> Iterator[str]:  # without this, `{**row}` and `dict(row)` would copy what is packed
+        return iter(self.keys())
+
+    def items(self) -> Any:
+        return {key: _shown(value) for key, value in super().items()}.items()
+
+    def values(self) -> Any:
+        return {key: _shown(value) for key, value in super().items()}.values()
+
+
+def _tree(packed: bytes) -> StepTree:
+    tree: StepTree = pickle.loads(zlib.decompress(packed))  # its own data, never from elsewhere
+    return tree
+
+
+def _shown(value: Any) -> Any:
+    steps: list[Row] = _tree(value).top if type(value) is bytes else value
+    return steps
