@@ -176,3 +176,17 @@ def test_a_title_that_is_too_long_is_parted_from_its_time() -> None:
     story.start("1.1.1").end("1.1.1").end("1.1").end("1").over().done()
     text = render("preflight", story.events)
     assert f"{'B' * 60} ✓ [1.0s]\n  ✓ {'c' * 60} (1.0s)\n" in text
+
+
+@pytest.mark.parametrize("hint", ["", "; set `source: copy`", f"; {'pulling ' * 60}is the name right?"])
+def test_the_last_line_is_told_once_and_a_hint_whole(hint: str) -> None:
+    only = stage("1.1", "build", "Build", check("1.1.1", "build/a"))
+    story = Story().plan("t1", [{"step": "1", "type": "stages", "steps": [only]}]).begin().start("1.1.1")
+    lines = ["it begins", f"cannot write {'x' * 290} at last"]
+    story.tell("problems", "t1", step="1.1.1", problems=[], count=0, lines=lines, log="", again="")
+    error = f"the command ended with exit code 1: {lines[-1]}{hint}"
+    story.end("1.1.1", "failed", error=error).end("1.1", "failed").end("1", "failed").over("failed").done()
+    text = render("preflight", story.events)
+    assert f"    → the command ended with exit code 1{hint}\n" in text
+    assert text.count("cannot write") == 1
+    assert text.index("it begins") < text.index("cannot write")

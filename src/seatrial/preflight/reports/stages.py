@@ -21,6 +21,9 @@ from seatrial.reports.words import Row
 CUT_OFF = "it was interrupted"
 """Why a started check has no verdict: the run was stopped, by you or at the first failure."""
 
+ERROR = 1000
+"""Characters of an error: what an engine says, and the hint behind it."""
+
 _STOPPED = re.compile(r"fail_fast: (pipeline_check|stage) '(.+)' did not pass")
 
 _RESULTS = {
@@ -222,12 +225,14 @@ def _lines(row: Row, problems: Sequence[Mapping[str, Any]], told: Mapping[str, A
         yield words.one_line(f"{where}: {one['message']}", 300)
     if problems:
         return
-    lines = [words.one_line(line, 300) for line in told.get("lines") or ()]
-    error = words.one_line(row["error"], 300)
+    said = told.get("lines") or ()
+    lines = [words.one_line(line, 300) for line in said]
+    error = words.one_line(row["error"], ERROR)
     if error and error not in lines:
-        last = f": {lines[-1]}" if lines else ""
-        if len(lines) == 1 and error.endswith(last):
+        # The last line is in the error, which may go on with a hint: tell it once, in its place below.
+        last = f": {words.one_line(said[-1], ERROR)}" if said else ""
+        if len(lines) == 1 and last in error:
             yield error
             return
-        yield error.removesuffix(last)  # it is in its place below
+        yield error.replace(last, "", 1)
     yield from lines
