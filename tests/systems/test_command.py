@@ -200,6 +200,34 @@ def test_an_overrun_ends_the_whole_process_group(tmp_path):
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("launcher", ["", "true && timeout 300 "])
+def test_a_verb_at_its_deadline_gives_its_own_lock_back_before_it_is_killed(tmp_path, launcher):
+    script = tmp_path / "locks.sh"
+    # Longer than the two seconds that other programs get.
+    script.write_text("trap 'sleep 2.5; rm lock; exit 1' TERM\ntouch lock\nsleep 300 &\nwait\n")
+
+    async def trial():
+        ctx = make(tmp_path, shell(deploy=f"{launcher}sh {script}") | {"timeouts": {"deploy": "500ms"}})
+        ctx.deploy_dir.mkdir(parents=True, exist_ok=True)
+        with pytest.raises(Overrun):
+            await ctx.system.deploy(ctx)
+        assert not (ctx.deploy_dir / "lock").exists()
+
+    asyncio.run(trial())
+
+
+def test_a_verb_that_does_not_end_by_itself_is_killed_after_its_grace(tmp_path):
+    async def trial():
+        deploy = "trap '' TERM; echo $$ > pid; while :; do sleep 1; done"
+        ctx = make(tmp_path, shell(deploy=deploy) | {"timeouts": {"deploy": "500ms"}, "grace": "300ms"})
+        ctx.deploy_dir.mkdir(parents=True, exist_ok=True)
+        with pytest.raises(Overrun):
+            await ctx.system.deploy(ctx)
+        assert not lives(int((ctx.deploy_dir / "pid").read_text()))
+
+    asyncio.run(trial())
+
+
 def test_the_program_begins_only_when_the_ledger_knows_its_process(tmp_path):
     async def scenario():
         ctx = make(tmp_path, shell(deploy="touch begun"))

@@ -62,8 +62,8 @@ async def run(
     `started` is called with the process id, also the id of the process group, before any waiting; the program gets its
     input only when an awaitable result is done. `whole` is a file for the complete output, line by line, both streams
     in approximate order; `output` is called with the same lines as they come; `keep` bytes of each stream are in the
-    result. After `timeout` seconds, or when cancelled, the whole group gets SIGTERM, and SIGKILL `grace` seconds later.
-    `under` a supervisor, every descendant gets SIGKILL.
+    result. After `timeout` seconds, or when cancelled, the whole group gets SIGTERM, and SIGKILL `grace` seconds later;
+    `under` a supervisor, every descendant gets both.
     Raises TimedOut (a TimeoutError), ToolMissing, CannotTell when the folder does not exist.
     """
     child = _Child(argv, cwd, env, input.encode(), whole, output, keep, under.command() if under else None)
@@ -275,15 +275,20 @@ class _Child:
         if self._reaped:
             return
         self._signal(signal.SIGTERM)
+        if self._command is not None:
+            self._command.terminate()
         deadline, pause = self._loop.time() + grace, 0.002
         try:
-            while self._loop.time() < deadline and not (self._exited and not members(self.pid)):
+            while self._loop.time() < deadline and not self._all_ended():
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 0.05)
         finally:
             self._signal(signal.SIGKILL)
             self._reap_killed()
             self._drain()  # its last output, often the reason of the hang
+
+    def _all_ended(self) -> bool:
+        return self._exited and not members(self.pid) and (self._command is None or not self._command.busy)
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):

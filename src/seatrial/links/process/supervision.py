@@ -91,7 +91,7 @@ class Command:
     def __init__(self, door: socket.socket, trial: Supervisor) -> None:
         self._door, self._trial = door, trial
         door.settimeout(ANSWERS)
-        self.pid = 0
+        self.pid = self.program = 0
         self.left = False
         """Whether processes of the command remained after its end."""
 
@@ -109,12 +109,12 @@ class Command:
             frame = memoryview(len(message).to_bytes(LENGTH, "big") + message)
             sent = socket.send_fds(self._door, [frame], list(files[:FILES]))
             self._door.sendall(frame[sent:])
-            self.pid, program, number = self._receive()
+            self.pid, self.program, number = self._receive()
         except (OSError, EOFError) as error:
             raise CannotTell(f"the supervisor of the trial's programs started no program: {error}") from error
         if number:
             raise OSError(number, os.strerror(number), argv[0])
-        return int(program)
+        return self.program
 
     def status(self) -> int:
         """Reap the ended program and return its status, as of `waitpid`."""
@@ -126,6 +126,22 @@ class Command:
         except (OSError, EOFError) as error:
             raise CannotTell("the exit code is unknown: something killed the supervisor of the program") from error
         return int(status)
+
+    @property
+    def busy(self) -> bool:
+        """Whether any process of the command lives."""
+        return any(True for _ in descendants(self.pid))
+
+    def terminate(self) -> None:
+        """SIGTERM to the groups that the command made besides its own, as `timeout` does: to the leader, who passes it
+        on, and without a leader to all."""
+        living = list(descendants(self.pid))
+        groups = set()
+        for pid in living:
+            with suppress(ProcessLookupError):
+                groups.add(os.getpgid(pid))
+        for group in groups - {self.program, os.getpgrp()}:
+            _signal(group if group in living else -group, signal.SIGTERM)
 
     def end(self) -> None:
         """Kill every process of the command and wait for their end. Not async, so that no cancellation comes between;

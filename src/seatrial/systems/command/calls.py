@@ -76,6 +76,7 @@ class Calls:
             env={**self._ports, **env} if later else {**ctx.environment(), **self._ports, **env},
             timeout=_timeout(ctx, verb) if declared.timeout is None else declared.timeout,
             accept=declared.exit_codes,
+            grace=self._settings.grace,
         )
 
     async def lease_ports(self, ctx: Context) -> None:
@@ -111,6 +112,7 @@ class Calls:
             "env": {**{name: late.quote(value, hidden) for name, value in ours.items()}, **call.env},
             "timeout": call.timeout,
             "accept": list(call.accept),
+            "grace": call.grace,
         }
 
     def program(self, program: str) -> str:

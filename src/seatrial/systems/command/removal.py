@@ -41,6 +41,7 @@ def _recorded(verb: str, detail: Mapping[str, Any]) -> verbs.Call:
         env={**environment, **late.fill(detail["env"], environment)},
         timeout=float(detail["timeout"]),
         accept=tuple(detail["accept"]),
+        grace=float(detail.get("grace", 10.0)),  # older ledgers have none
     )
 
 

@@ -11,6 +11,8 @@ from seatrial.model.values import Argv, Duration
 from seatrial.systems.machines.settings import MachineSettings
 from seatrial.systems.settings import Probe
 
+TEN = Duration(10.0)
+
 VERBS = ("init", "deploy", "status", "health", "stop", "start", "destroy",
          "stop_node", "start_node", "crash_node", "restart_node")  # fmt: skip
 
@@ -131,6 +133,9 @@ class CommandSettings(MachineSettings):
     framework's form: init, or deploy if there is no init, without unknown keys of a sut and unknown requirements."""
     timeouts: Mapping[str, Duration] = field(default_factory=dict)
     """Verb to deadline; default: the suite's and the provider's."""
+    grace: Duration = TEN
+    """How long a verb may take to end by itself (and give back its locks) after SIGTERM, at its deadline and when the
+    run is interrupted; then all of its processes are killed."""
     exit_codes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Verb to accepted exit codes; default: 0 alone."""
     status_json: StatusSettings = StatusSettings()

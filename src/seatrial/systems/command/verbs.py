@@ -1,4 +1,4 @@
-"""Runs a deployer's command; a timeout or a cancellation ends its whole process group.
+"""Runs a deployer's command; a timeout or a cancellation ends all of its processes, after a while for its own locks.
 
 The ledger must know the process before the program begins: deployers create resources that outlive this process, and a
 cleanup after SIGKILL must end the deployer first.
@@ -47,6 +47,8 @@ class Call:
     env: Mapping[str, str]
     timeout: float
     accept: tuple[int, ...] = (0,)
+    grace: float = 10.0
+    """Seconds to end by itself after SIGTERM."""
 
 
 class Killed(CannotTell):
@@ -82,7 +84,7 @@ async def run(call: Call, under: Supervisor, output: Output, started: Started | 
     try:
         done = await process.run(
             argv, cwd=call.cwd, env=call.env, timeout=call.timeout, input="\n", started=started, keep=keep,
-            output=output.add, under=under,
+            output=output.add, under=under, grace=call.grace,
         )  # fmt: skip
     except process.TimedOut as error:
         text = f"{call.verb}: {' '.join(call.argv)} did not end within {call.timeout:g} s{_where(output)}"
