@@ -104,6 +104,8 @@ class Engine:
 
 REFUSALS: tuple[tuple[str, type[CannotTell], str], ...] = (
     (r"image not known|no such image|unable to find image|manifest unknown|repository does not exist", NoSuchImage, ""),
+    (r"get \"https?://[^\"]*/v2/|pull access denied|requested access to the resource is denied", NoSuchImage,
+     "the image is not in {engine}'s store: is its name right, and can this machine reach its registry?"),
     (r"getting container from store", NoSuchThing,
      "if this persists, a container is half removed: run `{engine} rm --force` with the id in this message"),
     (r"no such container|no container with name|container not known|layer not known|no such object|"
