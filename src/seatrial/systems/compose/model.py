@@ -41,6 +41,7 @@ class Service:
     named: bool = False
     """Whether the file fixes the name of its container."""
     host_network: bool = False
+    image: str = ""
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -126,6 +127,7 @@ def _service(name: str, told: Mapping[str, Any], *, job: bool) -> Service:
         job=job,
         named=bool(told.get("container_name")),
         host_network=told.get("network_mode") == "host",
+        image=str(told.get("image") or ""),
     )
 
 
