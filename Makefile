@@ -62,6 +62,9 @@ example-redis: $(STAMP) ## Deploy Redis with Sentinel by bash scripts, take the 
 	@command -v redis-server >/dev/null || { echo "example-redis needs redis-server: apt-get install redis-server, or sudo make backends" >&2; exit 1; }
 	$(BIN)/seatrial run examples/redis/redis.yaml $(EXAMPLE_ARGS)
 
+example-compose: $(STAMP) ## Deploy a compose file with a web site and PostgreSQL, lose the database and get it back
+	$(BIN)/python -m scripts.with_tools seatrial run examples/compose/trial.yaml $(EXAMPLE_ARGS)
+
 example-tofu: $(STAMP) ## Deploy containers with OpenTofu, lose one and get it back (needs root, Podman and `make backends`)
 	$(BIN)/python -m scripts.with_tools seatrial run examples/tofu/seatrial.yaml $(EXAMPLE_ARGS)
 

@@ -94,9 +94,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if unknown := [name for name in options.names if name not in tools()]:
         parser.error(f"{', '.join(unknown)}: no such tool; there are {', '.join(tools())}")
-    if options.path:
-        print(os.pathsep.join(str(tools()[name].path.parent) for name in options.names or tools()))
-        return 0
     failed = False
     for name in options.names or tools():
         try:
