@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,6 +22,7 @@ from seatrial.systems.compose.settings import ComposeSettings
 from seatrial.systems.compose.tools import Project, Tool, find
 from seatrial.systems.records import Declared
 from seatrial.systems.settings import Roots, fill, node_root
+from seatrial.systems.shared_look import SharedLook
 from seatrial.systems.states import EXPRESSION_NAMES, whole, without_nodes
 
 KIND, OWNER = "project", "system:compose"
@@ -55,6 +55,7 @@ class Compose(Declared):
         self._settings, self._folder = settings, folder
         self._tool: Tool | None = None
         self._composition: Composition | None = None
+        self._look = SharedLook(self._measured)
         self._awaited: set[str] = set()
         """Nodes not yet seen to run since `deploy`: one that ends for good cannot come up any more."""
 
@@ -134,23 +135,24 @@ class Compose(Declared):
 
     async def health(self, ctx: Context, nodes: Sequence[Node]) -> Mapping[str, NodeHealth]:
         """Each container's state by its engine, its way in, and its service (see `service_of`)."""
-        containers = await self._containers(ctx)
-        found = await map_concurrently(lambda node: self._health_of(ctx, node, containers), nodes, most=NODES_AT_ONCE)
-        return {node.name: health for node, health in zip(nodes, found, strict=True)}
+        gone = measured(Health.NOT_OK, "its container does not exist any more", by=self._by())
+        power = measured(PowerState.STOPPED, gone.why, by=self._by())
+        missing = NodeHealth(power=power, parts={"ssh": gone, "service": gone})
+        _, health = await self._look(ctx)
+        return {node.name: health.get(node.name, missing) for node in nodes}
 
     async def status(self, ctx: Context) -> ClusterStatus:
         """The state of the whole by the rule, over every node of the file."""
         if self._stage != "deployed":
             return await without_nodes(ctx, self._stage)
-        containers = await self._containers(ctx)
-        nodes = await self._adopted(ctx, containers)
-        found = await map_concurrently(lambda node: self._health_of(ctx, node, containers), nodes, most=NODES_AT_ONCE)
-        health = {node.name: one for node, one in zip(nodes, found, strict=True)}
-        await self._require_awaited(ctx, containers, health)
+        containers, seen = await self._look(ctx)
+        await self._require_awaited(ctx, containers, seen)
         never = measured(Health.NOT_OK, "its container does not exist", by=self._by())
-        for name in self.missing_nodes(ctx, nodes):
-            power = absent(PowerState.UNKNOWN, never.why)
-            health[name] = NodeHealth(power=power, parts={"ssh": never, "service": never})
+        health = dict(seen)
+        for name in self._known().nodes:
+            if name not in health:
+                power = absent(PowerState.UNKNOWN, never.why)
+                health[name] = NodeHealth(power=power, parts={"ssh": never, "service": never})
         return await whole(ctx, health, self._settings.rule, self._settings.states)
 
     async def outputs(self, ctx: Context) -> Mapping[str, Any]:
@@ -239,24 +241,33 @@ class Compose(Declared):
         order = {name: place for place, name in enumerate(self._known().nodes)}
         return {name: by_name[name] for name in sorted(by_name, key=lambda name: order.get(name, 0)) if name in order}
 
+    async def _measured(self, ctx: Context) -> tuple[Mapping[str, Container], Mapping[str, NodeHealth]]:
+        """All containers and their health; checks of one moment share it: each is several calls of the engine."""
+        containers = await self._containers(ctx)
+        nodes = await self._adopted(ctx, containers)
+
+        async def one(node: Node) -> NodeHealth:
+            return await self._health_of(ctx, node, containers[node.name])
+
+        found = await map_concurrently(one, nodes, most=NODES_AT_ONCE)
+        return containers, {node.name: health for node, health in zip(nodes, found, strict=True)}
+
     async def _adopted(self, ctx: Context, containers: Mapping[str, Container]) -> Sequence[Node]:
         engine, folder = self._found().engine, str(self._work(ctx))
         nodes = [to_node(container, name, engine, folder) for name, container in containers.items()]
         return await ctx.provider.adopt(nodes) if isinstance(ctx.provider, AdoptsNodes) else nodes
 
-    async def _health_of(self, ctx: Context, node: Node, containers: Mapping[str, Container]) -> NodeHealth:
-        container = containers.get(node.name)
-        if container is None:
-            gone = measured(Health.NOT_OK, "its container does not exist any more", by=self._by())
-            power = measured(PowerState.STOPPED, gone.why, by=self._by())
-            return NodeHealth(power=power, parts={"ssh": gone, "service": gone})
+    async def _health_of(self, ctx: Context, node: Node, container: Container) -> NodeHealth:
         power = measured(container.power, by=self._by())
         if power.value in OFF:
             return all_off(power, container.ended if power.value is PowerState.STOPPED else "its container is paused")
         if power.value is PowerState.UNKNOWN:
             power = absent(power.value, f"{self._by()} says {container.status!r}", by=self._by())
         probe = self._settings.health.get(container.service)
-        link, service = await asyncio.gather(link_of(ctx, node), service_of(ctx, node, container, probe))
+        service = await service_of(ctx, node, container, probe)
+        # A health check that passes went the same way in.
+        passed = container.test and service.ok
+        link = measured(Health.OK, by=f"the link of {node.name}") if passed else await link_of(ctx, node)
         # An image without a shell has no way in; that is no fault of its service.
         parts = {"service": service} if link.value is Health.UNKNOWN else {"ssh": link, "service": service}
         return NodeHealth(power=power, parts=parts)
