@@ -134,7 +134,7 @@ class CommandSettings(MachineSettings):
     timeouts: Mapping[str, Duration] = field(default_factory=dict)
     """Verb to deadline; default: the suite's and the provider's."""
     grace: Duration = TEN
-    """How long a verb may take to end by itself (and give back its locks) after SIGTERM, at its deadline and when the
+    """How long a verb may take to end by itself (and release its locks) after SIGTERM, at its deadline and when the
     run is interrupted; then all of its processes are killed."""
     exit_codes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Verb to accepted exit codes; default: 0 alone."""
