@@ -196,7 +196,7 @@ class FakeContext:
     def names(self) -> dict[str, object]:
         host = dict(os.environ)
         ids = {"run": {"id": self.run_id}, "trial": {"id": self.trial_id}, "provider": "plain"}
-        where = {"deployment_dir": str(self.deploy_dir)}
+        where = {"deploy_dir": str(self.deploy_dir)}
         return {"parameters": self.suite.parameters, "env": host, "secrets": host, **ids, **where}
 
     def bind(self, value, /, **roots):

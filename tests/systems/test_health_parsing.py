@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from seatrial.errors import CannotTell
+from seatrial.spi import Finished
 from seatrial.systems.command.health_parsing import by_node, unplaced
 from seatrial.systems.command.settings import HealthSettings
+from seatrial.systems.command.status_parsing import document
 
 NODES = ("n11", "n12", "n13")
 OK, NO, UNKNOWN = "ok", "not_ok", "unknown"
@@ -103,7 +106,27 @@ def test_other_shapes_tell_of_no_node(told: dict[str, Any]) -> None:
         (sums(0, 3), ""),
         (sums(2, 0), ""),
         ({"n11": {"db": "no"}, "checks": {"db": {"passed": 0, "failed": 1}}}, ""),
+        ({"n11": {"db": "ok"}, "n9": {"db": "down"}}, "n9: db is down"),
+        ({"n11": {"db": "ok"}, "n9": {"db": "ok"}, "disk": {"space": "low"}, "version": "7"}, ""),
     ],
 )
-def test_failures_without_a_node_are_not_forgotten(told: dict[str, Any], words: str) -> None:
-    assert unplaced(told, HealthSettings(), NODES) == words
+def test_failures_without_a_known_node_are_not_forgotten(told: dict[str, Any], words: str) -> None:
+    assert unplaced(told, HealthSettings(), NODES, {}) == words
+
+
+def test_a_list_of_nodes_has_no_other_things() -> None:
+    told = {"nodes": [{"name": "n11", "db": "ok"}, {"name": "n9", "disk": "gone"}]}
+    assert unplaced(told, HealthSettings(nodes="nodes"), NODES, {}) == "n9: disk is gone"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"n1": {"db": "down"}, "n1": {"db": "ok"}}',
+        '{"nodes": [{"name": "n1", "db": "down", "db": "ok"}]}',
+        '{"name": "n1", "db": "down", "db": "ok"}\n{"name": "n2", "db": "ok"}',
+    ],
+)
+def test_a_name_with_two_values_has_none(text: str) -> None:
+    with pytest.raises(CannotTell, match="health did not print JSON"):
+        document("health", Finished(exit_code=0, stdout=text, stderr=""))

@@ -261,9 +261,11 @@ class Command(GivenMachines):
         health = {**await self._measured(ctx, nodes, look), **self.missing(ctx, nodes)}
         finding = await self.conclude(ctx, health)
         state, service = status_parsing.settle(claim, finding.state), finding.service
-        names, told = [node.name for node in nodes], look.health or {}
-        if claim is state and (failures := health_parsing.unplaced(told, self._settings.health_json, names)):
-            state = absent("", f"a contradiction: {claim.why}, and {status_parsing.HEALTH} says {failures}")
+        names, told, where = [node.name for node in nodes], look.health or {}, self._settings.health_json
+        well = claim is state or (claim is None and state.value == "running")
+        if well and (failures := health_parsing.unplaced(told, where, names, self._settings.states)):
+            said = state.why or "the nodes of the inventory are well"
+            state = absent("", f"a contradiction: {said}, and {status_parsing.HEALTH} says {failures}")
         if claim is None and not self._settings.health:
             return unmeasured(health, UNNAMED if self._settings.status else UNDECLARED)
         if claim is not None and (service.value is Health.UNKNOWN or not self._settings.health):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from seatrial.model.frozen import frozen
@@ -30,10 +30,10 @@ def by_node(told: Answer, where: HealthSettings, nodes: Sequence[str], service: 
     return {name: status_parsing.with_service(parts, name, service) for name, parts in each.items()}
 
 
-def unplaced(told: Answer, where: HealthSettings, nodes: Sequence[str]) -> str:
-    """The sums with failures that no node has for certain, in words; empty: none."""
-    if _listed(told, where, nodes) is not None:
-        return ""
+def unplaced(told: Answer, where: HealthSettings, nodes: Sequence[str], words: Words) -> str:
+    """The failures that no known node has for certain, in words: of other nodes, or in sums; empty: none."""
+    if (found := _listed(told, where, nodes)) is not None:
+        return ", ".join(_strangers(found, where, nodes, words))
     problems = _problems(told, where)
 
     def known(part: str, count: _Count) -> bool:
@@ -42,6 +42,16 @@ def unplaced(told: Answer, where: HealthSettings, nodes: Sequence[str]) -> str:
     return ", ".join(
         f"{part}: {count}" for part, count in _sums(told, where).items() if count.failed and not known(part, count)
     )
+
+
+def _strangers(found: Mapping[str, Any], where: HealthSettings, nodes: Sequence[str], words: Words) -> Iterator[str]:
+    """The failed parts under other names than those of the nodes. Without a path to the nodes, what shares a part with
+    one of them is a node too."""
+    known = {part for name in nodes if isinstance(item := found.get(name), Mapping) for part in item}
+    for name, item in found.items():
+        if name not in nodes and isinstance(item, Mapping) and (where.nodes or known & item.keys()):
+            parts = {part: status_parsing.reading(value, str(part), words) for part, value in item.items()}
+            yield from (f"{name}: {one.why}" for one in parts.values() if one.value is Health.NOT_OK)
 
 
 def listed(told: Answer, where: HealthSettings) -> Mapping[str, Any] | None:

@@ -55,7 +55,7 @@ def document(verb: str, said: Finished) -> Answer:
     if said.dropped:
         raise CannotTell(f"{verb} printed too much: {said.dropped} bytes of its answer were not kept")
     try:
-        found = json.loads(said.stdout)
+        found = _loaded(said.stdout)
     except ValueError as error:
         found = _lines(said.stdout)
         if found is None:
@@ -73,9 +73,22 @@ def _lines(text: str) -> list[Any] | None:
     """The values of JSON lines, at least two; None if it is something else."""
     lines = [line for line in text.splitlines() if line.strip()]
     try:
-        return [json.loads(line) for line in lines] if len(lines) > 1 else None
+        return [_loaded(line) for line in lines] if len(lines) > 1 else None
     except ValueError:
         return None
+
+
+def _loaded(text: str) -> Any:
+    """JSON; ValueError also for a name that stands twice in one object, as either value may be the true one."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            names = [name for name, _ in pairs]
+            raise ValueError(f"{next(name for name in found if names.count(name) > 1)!r} is there twice")
+        return found
+
+    return json.loads(text, object_pairs_hook=once)
 
 
 def state_of(told: Answer, where: StatusSettings, absent: object = None) -> Any:
