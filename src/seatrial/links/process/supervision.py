@@ -108,7 +108,8 @@ class Command:
         try:
             frame = memoryview(len(message).to_bytes(LENGTH, "big") + message)
             sent = socket.send_fds(self._door, [frame], list(files[:FILES]))
-            self._door.sendall(frame[sent:])
+            if rest := frame[sent:]:  # after the whole message it may have answered and ended, and nothing can be sent
+                self._door.sendall(rest)
             self.pid, self.program, number = self._receive()
         except (OSError, EOFError) as error:
             raise CannotTell(f"the supervisor of the trial's programs started no program: {error}") from error
