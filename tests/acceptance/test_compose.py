@@ -191,21 +191,21 @@ FAULTS: dict[str, Fault] = {
     ),
     "a service that is down": Fault(
         {"web": service(healthcheck={"test": ["CMD-SHELL", "echo refused; exit 1"], **FAST}), "db": service()},
-        "failed", "the health check of web ended with exit code 1: refused", seconds=6,
+        "failed", "the health check of web ended with exit code 1: refused", seconds=12,
     ),
     "a service that crashes again and again": Fault(
-        {"web": service("exit 3", restart="always"), "db": service()}, "failed", "web", seconds=8
+        {"web": service("exit 3", restart="always"), "db": service()}, "failed", "web", seconds=16
     ),
     "a wrong answer": Fault(
         {"web": service(SITE, ports=["8000"])}, "failed", "false: body.contains('welcome')",
-        {"health": {"web": WRONG}}, seconds=8,
+        {"health": {"web": WRONG}}, seconds=16,
     ),
     "a dependency that is never healthy": Fault(
         {
             "db": service(healthcheck={"test": ["CMD", "false"], **FAST}),
             "web": service(depends_on={"db": {"condition": "service_healthy"}}),
         },
-        "failed", "db", seconds=10,
+        "failed", "db", seconds=16,
     ),
     "a job that fails": Fault(
         {"job": service("echo no schema; exit 4"), "web": service()},
