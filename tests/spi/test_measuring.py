@@ -10,8 +10,8 @@ import pytest
 
 from seatrial.errors import LinkDown
 from seatrial.model.cluster import PowerState
-from seatrial.model.resource import Node
-from seatrial.spi import Finished, status_of
+from seatrial.model.resource import Connection, Node
+from seatrial.spi import Finished, link_of, status_of
 
 NODES = [Node(name="n1"), Node(name="n2"), Node(name="n3")]
 
@@ -60,3 +60,21 @@ def state(*, silent: tuple[str, ...] = (), off: tuple[str, ...] = (), nodes: lis
 )
 def test_the_state_follows_from_power_and_link(trouble: dict[str, Any], expected: str) -> None:
     assert state(**trouble) == expected
+
+
+@pytest.mark.parametrize(
+    ("connection", "error", "expected"),
+    [
+        (None, TimeoutError("silent"), "not_ok"),
+        (Connection(kind="podman", target="n1"), TimeoutError("silent"), "unknown"),
+        (Connection(kind="podman", target="n1"), LinkDown("it is stopped"), "not_ok"),
+    ],
+)
+def test_a_busy_host_is_no_silent_node(connection: Connection | None, error: Exception, expected: str) -> None:
+    class Link:
+        async def run(self, command: Any, **options: Any) -> Finished:
+            raise error
+
+    ctx: Any = SimpleNamespace(link=lambda node: Link())
+    reading = asyncio.run(link_of(ctx, Node(name="n1", connection=connection)))
+    assert (reading.value, reading.why) == (expected, str(error))

@@ -69,12 +69,16 @@ async def _power(ctx: Context, node: Node, link: Reading[Health]) -> Reading[Pow
 
 
 async def link_of(ctx: Context, node: Node) -> Reading[Health]:
-    """Whether a node's link answers. Silence is a measurement; a refused key is not."""
+    """Whether a node's link answers. Silence of a network is a measurement; a refused key is not, and neither is a
+    program of this host, such as a container engine, that does not end."""
     by = f"the link of {node.name}"
     try:
         done = await ctx.link(node).run(["true"], timeout=LINK_SECONDS)
     except (LinkDown, LinkLost, TimeoutError) as error:
-        return measured(Health.NOT_OK, str(error) or f"no answer within {LINK_SECONDS:g} s", by=by)
+        why = str(error) or f"no answer within {LINK_SECONDS:g} s"
+        if node.connection is not None and isinstance(error, TimeoutError):
+            return absent(Health.UNKNOWN, why, by=by)
+        return measured(Health.NOT_OK, why, by=by)
     except (SeatrialError, OSError) as error:
         return absent(Health.UNKNOWN, str(error) or type(error).__name__, by=by)
     if done.ok:
