@@ -71,9 +71,6 @@ ROWS: dict[str, Row] = {
     "a text of a builtin alone": (system("deploy", **{**TRUE, "deploy": "exit 3"}), "failed", "exit code 3"),
     "an inventory whose command ends badly": (
         system("deploy", **TRUE, inventory={"command": "echo n11; exit 1"}), "unknown", "inventory"),
-    "nobody measures anything": (
-        system({"step": "deploy", "allow_failure": True}, validate("cluster_critical", "database_down"), deploy=HERE),
-        "unknown", "neither `health` nor `status` is declared"),
     "a node that was never made": (
         {**system("deploy", validate("all_nodes_running", "health_status[*].db==ok"), health=WELL, **GONE),
          "parameters": {"cluster_size": 3}},
@@ -119,6 +116,12 @@ def test_the_verdict_rests_on_a_measurement(name: str, project: Project) -> None
     row = only(json.loads(done.stdout)["results"])
     assert row["verdict"] == verdict, done.stdout + done.stderr
     assert words in done.stdout
+
+
+def test_what_nobody_would_measure_is_refused(project: Project) -> None:
+    steps = {"step": "deploy", "allow_failure": True}, validate("cluster_critical", "database_down")
+    done = project.seatrial("run", project.write("trial.json", system(*steps, deploy=HERE)))
+    assert (done.returncode, "neither `health` nor `status` is declared" in done.stderr) == (2, True)
 
 
 def test_a_deployment_stays_in_the_ledger_until_its_deployer_says_that_it_is_gone(project: Project) -> None:

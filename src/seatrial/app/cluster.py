@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from seatrial.app.python_session import Session, result_of
 from seatrial.errors import UsageError, nearest
+from seatrial.links.output import beginning
 from seatrial.model.resource import Node
 from seatrial.model.scenario import Location, Outputs
 from seatrial.spi import Context, Finished, Link
@@ -183,7 +184,9 @@ class ClusterNode:
             return result_of(finished[0])
 
         async def begin(call: Location) -> Finished:
-            await self._session.over_link(self._node, f"run {' '.join(command)[:200]} on {self.name}", call, act)
+            await self._session.over_link(
+                self._node, f"run {beginning(' '.join(command), 200)} on {self.name}", call, act
+            )
             return finished[0]
 
         return Call(self._session, f"run({', '.join(map(repr, command))})", begin)

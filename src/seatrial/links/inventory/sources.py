@@ -14,6 +14,7 @@ from seatrial.errors import CannotTell
 from seatrial.links.inventory import ansible
 from seatrial.links.inventory.groups import Hosts, Lined, OnlyAnsible, Tree, Wrong
 from seatrial.links.inventory.variable_files import FolderOfVariables, beside
+from seatrial.links.output import beginning
 from seatrial.spi import Finished
 
 TOOL = "ansible-inventory"
@@ -48,7 +49,7 @@ async def asked(
     try:
         data = json.loads(done.stdout)
     except json.JSONDecodeError as error:
-        raise CannotTell(f"{TOOL} printed no JSON: {error}", evidence=done.stdout[:2000]) from None
+        raise CannotTell(f"{TOOL} printed no JSON: {error}", evidence=beginning(done.stdout, 2000)) from None
     return ansible.from_tree(_plain(data))
 
 

@@ -278,7 +278,9 @@ class Compose(Declared):
         for one in await listed(self._found().engine, ctx.trial_id):
             job = one.service in services and services[one.service].job
             if job and one.power is PowerState.STOPPED and one.status != "created" and one.exit_code:
-                raise StepFailed(f"the job {one.service} ended with exit code {one.exit_code}{await self._last(one)}")
+                raise StepFailed(
+                    f"the job {one.service} ended with exit code {one.exit_code}{await self._last(ctx, one)}"
+                )
 
     async def _require_awaited(
         self, ctx: Context, containers: Mapping[str, Container], health: Mapping[str, NodeHealth]
@@ -288,7 +290,7 @@ class Compose(Declared):
             one = containers.get(name)
             if one is not None and one.status in ("exited", "stopped", "dead") and not one.restarts:
                 self._awaited.clear()
-                raise StepFailed(f"{name} did not come up: {one.ended}{await self._last(one)}")
+                raise StepFailed(f"{name} did not come up: {one.ended}{await self._last(ctx, one)}")
         self._awaited -= {name for name, one in health.items() if one.healthy.ok}
 
     async def _missing_images(self) -> list[str]:
@@ -300,10 +302,10 @@ class Compose(Declared):
         }
         return [image for image, look in looks.items() if not look.ok]
 
-    async def _last(self, container: Container) -> str:
+    async def _last(self, ctx: Context, container: Container) -> str:
         from seatrial.links.containers.resources import log_of
 
-        lines = (await log_of(self._found().engine, container.name, 20)).strip().splitlines()
+        lines = ctx.masked(await log_of(self._found().engine, container.name, 20)).strip().splitlines()
         return f": {end(lines[-1].strip(), LAST_LINE)}" if lines else ""
 
     def _found(self) -> Tool:

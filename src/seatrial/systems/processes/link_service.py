@@ -84,7 +84,7 @@ async def require(ctx: Context, node: Node, needs: Argv) -> None:
     done = await ctx.link(node).run(needs, timeout=30)
     if not done.ok:
         asked = needs if isinstance(needs, str) else shlex.join(needs)
-        said = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
+        said = ctx.masked(done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
         raise ToolMissing(
             f"{node.name} cannot run the service: `{asked}` ended there with exit code {done.exit_code} ({said}); "
             "add the missing program to the node's image",

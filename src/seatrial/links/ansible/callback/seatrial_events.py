@@ -91,4 +91,5 @@ def _message(task, values):
         if values.get("_ansible_no_log") or "censored" in values:
             return "hidden by no_log"
     said = [str(values.get(key) or "").strip() for key in ("msg", "module_stderr", "stderr", "stdout")]
-    return ": ".join(part for part in said if part)[:LONGEST]
+    text = ": ".join(part for part in said if part)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"  # the mark at a cut, see seatrial.links.output
