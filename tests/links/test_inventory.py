@@ -82,9 +82,10 @@ def test_an_inventory_that_cannot_be_used_says_why(text, style, said):
         inventory.read(text, "hosts", Path("/deploy"), style)
 
 
-def test_a_local_connection_is_a_way_in_without_ssh():
-    (node,) = inventory.read("n11 ansible_connection=local ansible_host=127.0.0.1", "hosts", Path("/deploy"))
-    assert (dict(node.ssh), node.address) == ({}, "127.0.0.1")
+@pytest.mark.parametrize(("host", "address"), [("", "127.0.0.1"), ("ansible_host=127.0.0.9", "127.0.0.9")])
+def test_a_local_connection_is_a_way_in_without_ssh(host, address):
+    (node,) = inventory.read(f"n11 ansible_connection=local {host}", "hosts", Path("/deploy"))
+    assert (dict(node.ssh), node.address) == ({}, address)
     assert node.connection == Connection(kind="local")
     assert not node.proves_itself
 

@@ -48,6 +48,9 @@ _CONNECTIONS = {
 _UNREAD = ("ansible_docker_extra_args", "ansible_podman_extra_args", "ansible_docker_docker_host")
 """Variables that select another engine."""
 
+LOOPBACK = "127.0.0.1"
+"""The address of a node that is this machine, unless its record has another."""
+
 _TRUE = ("true", "yes", "on", "1")
 _JUMP = re.compile(r"(?:(?P<user>[^@]+)@)?(?P<host>\[[^\]]+\]|[^:]+)(?::(?P<port>\d+))?")
 
@@ -190,7 +193,6 @@ def _node(name: str, variables: Lined, folder: Path) -> Node:
             ssh[key] = value
     for key, value in _from_arguments(variables):
         ssh.setdefault(key, value)
-    address = str(ssh.get("host", name))
     own = {
         key: value
         for key, value in variables.items()
@@ -210,6 +212,8 @@ def _node(name: str, variables: Lined, folder: Path) -> Node:
         if switch in ssh:
             ssh[switch] = str(ssh[switch]).lower() in _TRUE
     connection = _connection(name, variables, ssh)
+    here = connection is not None and connection.kind == LOCAL
+    address = str(ssh.get("host", LOOPBACK if here else name))
     ways = {"host": address, "port": 22, **ssh} if connection is None else {}
     return Node(
         name=name, address=address, ports=ports, ssh=ways, connection=connection,

@@ -27,7 +27,8 @@ class Guests(GuestPowers):
         """NotSupported for a node without SSH."""
         link = self._ctx.link(node)
         if not node.ssh or not isinstance(link, SSHLink):
-            raise NotSupported(f"{node.name} has no SSH in the inventory: nothing can be done from inside it")
+            remedy = "name a command for it in the system's settings: `stop_node`, `start_node`, `restart_node`"
+            raise NotSupported(f"{node.name} has no SSH in the inventory, so nothing is done from inside it; {remedy}")
         return link
 
     async def until_off(self, node: Node, boot: str) -> None:
