@@ -79,7 +79,7 @@ def test_what_refuses_no_version_is_no_reason_for_another(
 
 
 def test_a_workflow_without_init_is_warned_of(project: Project) -> None:
-    run(project, ["8.1", "8.0"])
+    run(project, ["8.1", "8.0"], status="""echo '{"state": "running"}'""")
     project.write("wf.json", {"steps": [{"step": "deploy"}]})
     done = project.seatrial("check", project.folder / "trial.json")
     assert "fallbacks of db_version are tried by the step `init`" in done.stdout + done.stderr

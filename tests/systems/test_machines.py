@@ -297,7 +297,7 @@ def test_parameters_are_flags_only_where_the_settings_or_the_older_form_say_so(t
             (False, {"parameters_as_flags": ["deploy"]}, "--zones a"),
             (False, {"deploy": "echo ${{ parameters.zones }} > said"}, "a"),
         ):
-            keys = {"deploy": ["sh", "-c", 'echo "$@" > said', "sh"], "cwd": "${{ deployment_dir }}", **more}
+            keys = {"deploy": ["sh", "-c", 'echo "$@" > said', "sh"], "cwd": "$deployment_dir", **more}
             ctx = context(tmp_path / str(len(list(tmp_path.iterdir()))), older_form=form, **keys)
             ctx.suite.parameters["zones"] = "a"
             await ctx.system.deploy(ctx)

@@ -24,12 +24,11 @@ from seatrial.spi.output import cleanup_output
 from seatrial.systems.ansible.calls import HOST_KEYS, Calls, recorded
 from seatrial.systems.ansible.settings import AnsibleSettings, problems
 from seatrial.systems.ansible.variables import private_file
-from seatrial.systems.machines import IN_GUEST, GivenMachines
+from seatrial.systems.machines import DEPLOYMENT, IN_GUEST, GivenMachines
 from seatrial.systems.settings import fill
 from seatrial.systems.states import not_deployed, without_deployment
 
 OWNER = "system:ansible"
-KIND = "deployment"
 
 LIST_SECONDS = 120.0
 """Seconds for the list of hosts."""
@@ -83,21 +82,6 @@ class AnsibleSystem(GivenMachines):
         """Those with a playbook, and those from inside the nodes."""
         return frozenset({power for power, verb in _NODE_VERB.items() if getattr(settings, verb)} | IN_GUEST)
 
-    @classmethod
-    def node_names(cls, settings: AnsibleSettings, parameters: Mapping[str, Any]) -> tuple[str, ...]:
-        """The names in the settings; empty: known from the inventory."""
-        return settings.nodes
-
-    @classmethod
-    def part_names(cls, settings: AnsibleSettings) -> tuple[str, ...]:
-        """The link of a node, and its service if the settings probe it."""
-        return ("ssh", "service") if settings.health else ("ssh",)
-
-    @classmethod
-    def state_names(cls, settings: AnsibleSettings) -> tuple[str, ...]:
-        """None but Seatrial's own."""
-        return ()
-
     # Deployment
 
     async def init(self, ctx: Context) -> None:
@@ -110,7 +94,7 @@ class AnsibleSystem(GivenMachines):
         ansible = await self._ansible(ctx)
         self._stage = "deployed"
         await ctx.make(
-            KIND,
+            DEPLOYMENT,
             ctx.deployment_id,
             lambda: self._play(ctx, "deploy"),
             owner=OWNER,
@@ -119,18 +103,9 @@ class AnsibleSystem(GivenMachines):
         )
         await self.nodes(ctx)  # an inventory without hosts is no better after a wait
 
-    async def destroy(self, ctx: Context) -> None:
-        """Run the playbook `destroy`, and release the deployment in the ledger."""
-        before = await self.nodes_about_to_go(ctx)
-        if self._stage == "deployed":
-            ours = cleanup_output.set(lambda _: ctx.keeping("destroy"))
-            try:
-                await ctx.give_back(KIND, ctx.deployment_id)
-            finally:
-                cleanup_output.reset(ours)
-        else:
-            await self._play(ctx, "destroy")
-        self.nodes_are_gone(before)
+    async def remove_leftovers(self, ctx: Context) -> None:
+        """Run the playbook `destroy`."""
+        await self._play(ctx, "destroy")
 
     async def give_back(self, resource: Resource) -> None:
         """Run the playbook `destroy` from the ledger's record alone; StepFailed when a task fails, CannotTell when a

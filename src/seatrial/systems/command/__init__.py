@@ -20,17 +20,14 @@ from seatrial.model.scenario import Suite
 from seatrial.model.values import argv_of
 from seatrial.registry import system
 from seatrial.spi import Context, Gap, Need, Powers, Recognised
-from seatrial.spi.output import cleanup_output
 from seatrial.systems.command import health_parsing, status_parsing, verbs
 from seatrial.systems.command.calls import DEADLINES, Calls
 from seatrial.systems.command.removal import remove
 from seatrial.systems.command.settings import VERBS, CommandSettings
-from seatrial.systems.machines import IN_GUEST, UNDECLARED, GivenMachines, Told, unmeasured
+from seatrial.systems.machines import DEPLOYMENT, IN_GUEST, UNDECLARED, GivenMachines, Told, unmeasured
 from seatrial.systems.settings import fill
 from seatrial.systems.shared_look import SharedLook
 from seatrial.systems.states import not_deployed, without_deployment
-
-KIND = "deployment"
 
 INVENTORY = "write `inventory: {file: FILE}`, or `{command: […]}`, into `system:`"
 
@@ -65,11 +62,6 @@ class Command(GivenMachines):
         whole = {Powers.STOP: settings.stop, Powers.START: settings.start}
         own = {power for power, verb in _NODE_VERB.items() if getattr(settings, verb) or whole.get(power)}
         return frozenset(own | IN_GUEST if settings.inventory else own)
-
-    @classmethod
-    def node_names(cls, settings: CommandSettings, parameters: Mapping[str, Any]) -> tuple[str, ...]:
-        """The names in the settings; empty: known only from the inventory, after deploy."""
-        return settings.nodes
 
     @classmethod
     def recognise(cls, folder: Path, way: str) -> Recognised | None:
@@ -150,7 +142,7 @@ class Command(GivenMachines):
         verbs.require_program(self._calls.call(ctx, "deploy"))  # what cannot begin leaves no deployment
         self._stage = "deployed"
         await ctx.make(
-            KIND,
+            DEPLOYMENT,
             ctx.deployment_id,
             lambda: self._run(ctx, "deploy"),
             owner="system:command",
@@ -158,18 +150,9 @@ class Command(GivenMachines):
             outlives_host=True,
         )
 
-    async def destroy(self, ctx: Context) -> None:
-        """Run `destroy` and release the deployment in the ledger."""
-        before = await self.nodes_about_to_go(ctx)
-        if self._stage == "deployed":
-            ours = cleanup_output.set(lambda _: ctx.keeping("destroy"))
-            try:
-                await ctx.give_back(KIND, ctx.deployment_id)
-            finally:
-                cleanup_output.reset(ours)
-        else:
-            await self._run(ctx, "destroy")
-        self.nodes_are_gone(before)
+    async def remove_leftovers(self, ctx: Context) -> None:
+        """Run `destroy`."""
+        await self._run(ctx, "destroy")
 
     def remember(self) -> Mapping[str, Any]:
         """Its inventory has the nodes."""

@@ -17,6 +17,7 @@ from seatrial.model.reading import Health, Reading, absent, measured, remembered
 from seatrial.model.resource import Node
 from seatrial.spi import AdoptsNodes, Context, Gap, Need, Powers, link_of, power_reading
 from seatrial.spi.concurrency import NODES_AT_ONCE, map_concurrently
+from seatrial.spi.output import cleanup_output
 from seatrial.systems.machines.settings import MachineSettings
 from seatrial.systems.probes import service_of
 from seatrial.systems.records import Declared
@@ -27,6 +28,9 @@ Parts = Mapping[str, Reading[Health]]
 
 IN_GUEST = frozenset({Powers.GUEST_STOP, Powers.GUEST_REBOOT, Powers.GUEST_CRASH})
 """Powers over any node with SSH."""
+
+DEPLOYMENT = "deployment"
+"""The kind of entry in the ledger for what the program made."""
 
 UNDECLARED = "neither `health` nor `status` is declared in the system's settings"
 
@@ -49,8 +53,8 @@ class Told:
 class GivenMachines(Declared):
     """The part of a system for machines that its own program made.
 
-    The system sets `_stage` to `initialized`, `deployed` and `destroyed`, calls `forget_nodes` whenever its program may
-    have changed the list of its machines, and `nodes_are_gone` after `destroy`.
+    The system sets `_stage` to `initialized` and `deployed`, makes an entry `DEPLOYMENT` in the ledger, and calls
+    `forget_nodes` whenever its program may have changed the list of its machines.
     """
 
     places_nodes: ClassVar[bool] = False
@@ -75,6 +79,21 @@ class GivenMachines(Declared):
         """Nodes that Seatrial shut down from inside: nobody else knows their power."""
         self.pace = (float(settings.poll), 10 * float(settings.poll))
         self.wait_for = settings.wait_for
+
+    @classmethod
+    def node_names(cls, settings: Any, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+        """The names in the settings; empty: known only after `deploy`."""
+        return tuple(settings.nodes)
+
+    @classmethod
+    def part_names(cls, settings: Any) -> tuple[str, ...] | None:
+        """The link of a node, and its service if the settings probe it."""
+        return ("ssh", "service") if settings.health else ("ssh",)
+
+    @classmethod
+    def state_names(cls, settings: Any) -> tuple[str, ...] | None:
+        """None but Seatrial's own."""
+        return ()
 
     @classmethod
     def measures_service(cls, settings: Any) -> bool:
@@ -119,17 +138,29 @@ class GivenMachines(Declared):
         """Their program may have changed them: the next `nodes` lists them again."""
         self._nodes = ()
 
-    async def nodes_about_to_go(self, ctx: Context) -> Sequence[Node]:
+    async def destroy(self, ctx: Context) -> None:
+        """Remove the deployment by its entry in the ledger; what still answers of its nodes refutes that."""
+        before = await self._nodes_about_to_go(ctx)
+        if self._stage == "deployed":
+            ours = cleanup_output.set(lambda _: ctx.keeping("destroy"))
+            try:
+                await ctx.give_back(DEPLOYMENT, ctx.deployment_id)
+            finally:
+                cleanup_output.reset(ours)
+        else:
+            await self.remove_leftovers(ctx)
+        self._before, self._nodes, self._stage = before, (), "destroyed"
+
+    async def remove_leftovers(self, ctx: Context) -> None:
+        """Remove what may be there although this trial has deployed nothing."""
+
+    async def _nodes_about_to_go(self, ctx: Context) -> Sequence[Node]:
         """Those of now; none if the list cannot be read: `destroy` must run all the same."""
         try:
             return await self.nodes(ctx)
         except (SeatrialError, OSError) as error:
             ctx.log(f"the nodes before destroy are not known: {error}", "debug")
             return ()
-
-    def nodes_are_gone(self, before: Sequence[Node]) -> None:
-        """`destroy` ended; what still answers of the nodes before it refutes it."""
-        self._before, self._nodes, self._stage = before, (), "destroyed"
 
     # Measuring
 

@@ -26,8 +26,7 @@ from seatrial.model.scenario import Suite
 from seatrial.model.values import Argv, argv_of
 from seatrial.registry import system
 from seatrial.spi import Context, Powers, Recognised
-from seatrial.spi.output import cleanup_output
-from seatrial.systems.machines import IN_GUEST, GivenMachines, roots_of
+from seatrial.systems.machines import DEPLOYMENT, IN_GUEST, GivenMachines, roots_of
 from seatrial.systems.settings import fill
 from seatrial.systems.terraform import removal
 from seatrial.systems.terraform.settings import TerraformSettings, problems
@@ -42,8 +41,8 @@ from seatrial.systems.terraform.workspace import (
 )
 
 OWNER = "system:terraform"
-DEPLOYMENT, CALL = "deployment", "terraform-call"
-"""Kinds of entries in the ledger: what `apply` makes, and a tool at work."""
+CALL = "terraform-call"
+"""The kind of entry in the ledger for a tool at work."""
 
 _DEADLINES = {"init": "deploy", "plan": "deploy", "apply": "deploy", "destroy": "destroy"}
 _NODE_VERB = {Powers.STOP: "stop_node", Powers.START: "start_node", Powers.CRASH: "crash_node",
@@ -109,21 +108,6 @@ class Terraform(GivenMachines):
         own = {power for power, verb in _NODE_VERB.items() if getattr(settings, verb)}
         by_ssh = settings.inventory.variables.get("ansible_connection", "ssh") in ("ssh", "smart")
         return frozenset(own | IN_GUEST if by_ssh else own)
-
-    @classmethod
-    def node_names(cls, settings: TerraformSettings, parameters: Mapping[str, Any]) -> tuple[str, ...]:
-        """The names in the settings; empty: known after `apply`."""
-        return settings.nodes
-
-    @classmethod
-    def part_names(cls, settings: TerraformSettings) -> tuple[str, ...]:
-        """The link of a node, and its service if the settings probe it."""
-        return ("ssh", "service") if settings.health else ("ssh",)
-
-    @classmethod
-    def state_names(cls, settings: TerraformSettings) -> tuple[str, ...]:
-        """None but Seatrial's own."""
-        return ()
 
     # Deployment
 
@@ -205,17 +189,6 @@ class Terraform(GivenMachines):
                 f"the workspace {self._workspace(ctx)!r} already has {len(there)} resources that this trial did not "
                 f"make, such as {there[0]}: name another `workspace`, or destroy them yourself"
             )
-
-    async def destroy(self, ctx: Context) -> None:
-        """Destroy what the state has, and release the deployment in the ledger."""
-        before = await self.nodes_about_to_go(ctx)
-        if self._stage == "deployed":
-            ours = cleanup_output.set(lambda _: ctx.keeping("destroy"))
-            try:
-                await ctx.give_back(DEPLOYMENT, ctx.deployment_id)
-            finally:
-                cleanup_output.reset(ours)
-        self.nodes_are_gone(before)
 
     async def give_back(self, resource: Resource) -> None:
         """End a call that outlived Seatrial, in order; or destroy a deployment, see `removal`."""
