@@ -27,7 +27,7 @@ if verb == "deploy":
     json.dump([{{"name": "n1", "ansible_connection": "local", "address": EVIL}}], open("inventory.json", "w"))
 elif verb == "status":
     state = EVIL if os.path.exists("odd") else "destroyed" if os.path.exists("gone") else "running"
-    print(json.dumps({{"state": state, "nodes": {{"n1": "running"}}}}))
+    print(json.dumps({{"state": state, "nodes": {{"n1": "gone" if os.path.exists("gone") else "running"}}}}))
 elif verb == "destroy":
     open("gone", "w").close()
 elif verb == "health":

@@ -34,7 +34,8 @@ def test_a_number_is_in_every_text_as_it_was_written(project: Project) -> None:
 provider: local
 parameters: {{{mapping}}}
 vars: {{{mapping}}}
-system: {{kind: command, init: [sh, -c, 'echo "$*" >flags', x], deploy: 'true', destroy: 'true'}}
+system: {{kind: command, init: [sh, -c, 'echo "$*" >flags', x], deploy: 'true', destroy: 'true',
+  cwd: $deployment_dir, parameters_as_flags: [init]}}
 test_suites:
   one:
     workflow:

@@ -48,6 +48,8 @@ _CONNECTIONS = {
 _UNREAD = ("ansible_docker_extra_args", "ansible_podman_extra_args", "ansible_docker_docker_host")
 """Variables that select another engine."""
 
+_JINJA = re.compile(r"(?<!\$)\{\{|\{%")
+
 LOOPBACK = "127.0.0.1"
 """The address of a node that is this machine, unless its record has another."""
 
@@ -229,7 +231,8 @@ _PLAIN = frozenset(word for words in _WORDS.values() for word in words) | {
 
 
 def _is_template(value: object) -> bool:
-    return isinstance(value, str) and ("{{" in value or "{%" in value)
+    """Whether Ansible would evaluate it; what looks like an expression of Seatrial is plain text in an inventory."""
+    return isinstance(value, str) and _JINJA.search(value) is not None
 
 
 def _require_plain(name: str, variables: Lined) -> None:
