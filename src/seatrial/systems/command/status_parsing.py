@@ -85,7 +85,7 @@ def _loaded(text: str) -> Any:
         found = dict(pairs)
         if len(found) < len(pairs):
             names = [name for name, _ in pairs]
-            raise ValueError(f"{next(name for name in found if names.count(name) > 1)!r} is there twice")
+            raise ValueError(f"{next(name for name in found if names.count(name) > 1)!r} stands twice in one object")
         return found
 
     return json.loads(text, object_pairs_hook=once)
