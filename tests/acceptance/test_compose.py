@@ -112,11 +112,12 @@ def test_services_are_nodes_with_leased_ports_checks_inside_and_powers_and_nothi
         "on": "web",
         "command": 'test "$GIVEN" = told && test -n "$E2E_RUN_ID"',
     }
-    with socket.create_server(("127.0.0.1", 8123)):  # the file's own port is taken, and nobody needs it
+    with socket.create_server(("127.0.0.1", 0)) as taken:  # the file's own port, and nobody needs it
         here.write(
             {
                 "web": {
                     **WEB,
+                    "ports": [f"{taken.getsockname()[1]}:8000"],
                     "environment": {"GIVEN": "${WORD}"},
                     "container_name": "fixed",
                     "volumes": ["data:/data"],
