@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from seatrial.errors import CannotTell, Overrun, StepFailed, ToolMissing
+from seatrial.expressions.scope import OURS
 from seatrial.links.output import beginning
 from seatrial.links.paths import project_of, shown
 from seatrial.links.process import TimedOut
@@ -148,7 +149,7 @@ class CustomCommand:
 
     async def _on_nodes(self, ctx: Context) -> Outputs:
         nodes = await ctx.select(self.on)
-        ours = {name: value for name, value in ctx.environment().items() if name.startswith(("E2E_", "SEATRIAL_"))}
+        ours = {name: value for name, value in ctx.environment().items() if name.startswith(OURS)}
         env = {**ours, **self.env}
 
         async def one(node: Node) -> Outputs:

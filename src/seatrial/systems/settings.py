@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from seatrial import expressions
 from seatrial.errors import CannotTell, UsageError
+from seatrial.expressions.scope import OURS
 from seatrial.model.frozen import frozen
 from seatrial.model.resource import Node
 from seatrial.model.values import Argv, Duration, Expression
@@ -112,6 +113,17 @@ class DataSettings:
 def node_root(node: Node) -> dict[str, object]:
     """The names under `${{ node.… }}`."""
     return {"name": node.name, "address": node.address, "ports": dict(node.ports), "folder": node.folder}
+
+
+def secrets_of(ctx: Context) -> Mapping[str, str]:
+    """The secrets of the run, by name."""
+    secrets = ctx.names().get("secrets")
+    return secrets if isinstance(secrets, Mapping) else {}
+
+
+def run_variables(ctx: Context) -> dict[str, str]:
+    """The environment variables set by the run itself."""
+    return {name: value for name, value in ctx.environment().items() if name.startswith(OURS)}
 
 
 def fill(ctx: Context, value: T, roots: Roots) -> T:

@@ -11,7 +11,7 @@ from seatrial.expressions import late
 from seatrial.links.ansible import Ansible, Playbooks
 from seatrial.spi import Context
 from seatrial.systems.ansible.settings import AnsibleSettings, names_of
-from seatrial.systems.settings import fill
+from seatrial.systems.settings import fill, run_variables, secrets_of
 
 DEADLINES = {"deploy": "deploy", "stop": "stop", "start": "start", "destroy": "destroy"}
 
@@ -62,7 +62,7 @@ class Calls:
     def record(self, ctx: Context, ansible: Ansible) -> dict[str, object]:
         """All that the removal needs; secrets stay templates."""
         hidden, names = secrets_of(ctx), ctx.names()
-        ours = {name: value for name, value in ctx.environment().items() if name.startswith(("E2E_", "SEATRIAL_"))}
+        ours = run_variables(ctx)
         own = late.keep(dict(self._settings.env), names, hidden)
         quoted = {name: late.quote(value, hidden) for name, value in {**ours, **self._host_keys(ctx)}.items()}
         parameters = _quoted(self._parameters(ctx), hidden)
@@ -140,12 +140,6 @@ def recorded(detail: Mapping[str, Any], variables: Path) -> tuple[Ansible, Playb
         timeout=float(detail["timeout"]),
     )
     return ansible, call
-
-
-def secrets_of(ctx: Context) -> Mapping[str, str]:
-    """The secrets of the run, by name."""
-    secrets = ctx.names().get("secrets")
-    return secrets if isinstance(secrets, Mapping) else {}
 
 
 def _filled(value: object) -> bool:

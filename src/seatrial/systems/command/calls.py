@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from seatrial.spi.output import LOG, Output
 from seatrial.systems.command import verbs
 from seatrial.systems.command.settings import CommandSettings, Verb
 from seatrial.systems.machines import roots_of
-from seatrial.systems.settings import fill
+from seatrial.systems.settings import fill, run_variables, secrets_of
 
 LOOK_SECONDS = 120.0
 """Default time limit of `status`, `health` and the inventory's command, in seconds."""
@@ -60,7 +60,7 @@ class Calls:
         named = fill(ctx, program, roots)
         beside = self.program(named)
         if later:
-            names, hidden = {**ctx.names(), **roots}, _secrets(ctx)
+            names, hidden = {**ctx.names(), **roots}, secrets_of(ctx)
             first = late.keep(program, names, hidden) if beside == named else late.quote(beside, hidden)
             words, flags = late.keep(words, names, hidden), [str(late.quote(flag, hidden)) for flag in flags]
             env = {name: str(value) for name, value in late.keep(dict(declared.env), names, hidden).items()}
@@ -104,8 +104,8 @@ class Calls:
 
     def record(self, ctx: Context, verb: str) -> dict[str, object]:
         """A verb for the ledger."""
-        call, hidden = self.call(ctx, verb, later=True), _secrets(ctx)
-        ours = {name: value for name, value in ctx.environment().items() if name.startswith(("E2E_", "SEATRIAL_"))}
+        call, hidden = self.call(ctx, verb, later=True), secrets_of(ctx)
+        ours = run_variables(ctx)
         return {
             "argv": list(call.argv),
             "cwd": call.cwd,
@@ -182,8 +182,3 @@ class _Answer:
         self.masked = ctx.masked
         self.kept = BoundedOutput(verbs.ANSWER)
         self.add = self.kept.add
-
-
-def _secrets(ctx: Context) -> Mapping[str, str]:
-    secrets = ctx.names().get("secrets")
-    return secrets if isinstance(secrets, Mapping) else {}

@@ -27,7 +27,7 @@ from seatrial.model.values import Argv, argv_of
 from seatrial.registry import system
 from seatrial.spi import Context, Powers, Recognised
 from seatrial.systems.machines import DEPLOYMENT, IN_GUEST, GivenMachines, roots_of
-from seatrial.systems.settings import fill
+from seatrial.systems.settings import fill, run_variables, secrets_of
 from seatrial.systems.terraform import removal
 from seatrial.systems.terraform.settings import TerraformSettings, problems
 from seatrial.systems.terraform.workspace import (
@@ -35,7 +35,6 @@ from seatrial.systems.terraform.workspace import (
     Values,
     in_environment,
     prepare,
-    secrets_of,
     surroundings,
     write_values,
 )
@@ -201,7 +200,7 @@ class Terraform(GivenMachines):
     def _record(self, ctx: Context, arguments: Sequence[str]) -> dict[str, object]:
         """All that the removal needs; secrets stay templates."""
         ready, place, hidden = self._prepared, self._prepared.place, secrets_of(ctx)
-        ours = {name: value for name, value in ctx.environment().items() if name.startswith(("E2E_", "SEATRIAL_"))}
+        ours = run_variables(ctx)
         own = late.keep(dict(self._settings.env), ctx.names(), hidden)
         program = {"program": ready.tool.program, "name": ready.tool.name, "version": ready.tool.version}
         return {

@@ -15,6 +15,7 @@ from seatrial.links.paths import project_of, shown
 from seatrial.links.terraform import configuration
 from seatrial.model.frozen import frozen
 from seatrial.spi import Context
+from seatrial.systems.settings import secrets_of
 from seatrial.systems.terraform.settings import TerraformSettings
 
 QUIET = {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
@@ -103,12 +104,6 @@ def write_values(ctx: Context, settings: TerraformSettings, place: Place) -> Val
     plain = {name: value for name, value in bound.items() if name not in secret}
     _private(place.variables, json.dumps(plain))
     return Values(plain=plain, secret=secret, kept=late.keep(templates, ctx.names(), hidden))
-
-
-def secrets_of(ctx: Context) -> Mapping[str, str]:
-    """The secrets of the run, by name."""
-    secrets = ctx.names().get("secrets")
-    return secrets if isinstance(secrets, Mapping) else {}
 
 
 def _holds(value: object, hidden: Mapping[str, str]) -> bool:
