@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cloudstack_server.calls import named
+from loopback.calls import named
 from seatrial_stand_ins.cloudstack import CloudStackServer, PodmanMachines
 
 

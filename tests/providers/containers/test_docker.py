@@ -8,6 +8,7 @@ import re
 import pytest
 from scripts.images.engines import IMAGE
 from tests.backends import tables
+from tests.backends.answers import answers
 
 from seatrial.errors import CannotTell, LinkLost, ToolMissing
 from seatrial.links.containers import NoSuchImage
@@ -39,7 +40,7 @@ def test_names_volumes_and_what_nobody_recorded_are_there_and_given_back(docker,
     async def scene():
         async with trial(tmp_path, volumes=["/extra"]) as ctx:
             one, two = await asyncio.gather(*(ctx.create_node(NodeSpec(name=name)) for name in ("n11", "n12")))
-            assert two.address in (await ctx.link(one).run(["getent", "hosts", "n12"])).stdout
+            assert two.address in await answers(ctx, one, "getent hosts n12")
             assert " /extra " in (await ctx.link(one).run(["cat", "/proc/mounts"])).stdout
             labels = [word for pair in ctx.labels().items() for word in ("--label", "=".join(pair))]
             assert docker.run("volume", "create", *labels, "planted-v").returncode == 0
@@ -69,6 +70,7 @@ def test_a_container_that_dies_ends_its_command_as_a_lost_link(docker, ssh, tmp_
         async with trial(tmp_path, ssh=ssh) as ctx:
             node = await ctx.create_node(NodeSpec(name="n11"))
             link = ctx.link(node)
+            await answers(ctx, node)
             running = asyncio.create_task(link.run(["sleep", "987"], timeout=120))
             while not (await link.run(["pgrep", "-f", "sleep 987"])).ok:
                 await asyncio.sleep(0.05)

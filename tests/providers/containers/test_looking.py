@@ -18,7 +18,7 @@ code=0
 for name; do
     case $name in
         gone*) echo "Error: no such container $name" >&2; code=125 ;;
-        *) echo "/$name|running|2026-01-01T00:00:00Z|0|false" ;;
+        *) echo "/$name|running|2026-01-01T00:00:00Z|0|false|t1|t1 " ;;
     esac
 done
 exit $code

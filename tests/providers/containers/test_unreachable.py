@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from scripts.images.engines import IMAGE
+from tests.backends.answers import answers
 
-from seatrial.errors import CannotTell, LinkDown, LinkLost
-from seatrial.model.resource import Node, NodeSpec
+from seatrial.errors import CannotTell
+from seatrial.model.resource import NodeSpec
 from seatrial.providers.containers import trial_resources
-from seatrial.spi import Context
 from seatrial.testing import FakeRun, flow
 
 pytestmark = [pytest.mark.slow, pytest.mark.backend("podman")]
@@ -28,17 +28,6 @@ def far(monkeypatch: pytest.MonkeyPatch) -> None:
 def trial(folder: Path, **settings: object) -> FakeRun:
     given = {"engine": "podman", "image": IMAGE, **settings}
     return FakeRun(folder, flow(provider="containers"), providers={"containers": given})
-
-
-async def answers(ctx: Context, node: Node, command: str) -> str:
-    async def look() -> str | None:
-        try:
-            done = await ctx.link(node).run(command, timeout=10)
-        except (LinkDown, LinkLost):
-            return None
-        return done.stdout if done.ok else None
-
-    return await ctx.poll(look, deadline=60, what=f"an answer of {node.name}")
 
 
 def test_this_host_reaches_nodes_by_loopback_and_they_each_other_by_name_and_the_same_number(tmp_path):

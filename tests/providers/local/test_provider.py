@@ -75,7 +75,7 @@ def test_it_is_found_by_its_name_and_keeps_every_promise_of_the_interfaces():
     local = provider(settings_from(provider, {}))
     for promise in (Provider, PowersNodes, PowersGuests, PausesNodes, RunsServices, KeepsConsole):
         assert isinstance(local, promise)
-    assert local.powers == frozenset(Powers) - {Powers.SNAPSHOT}
+    assert local.powers == frozenset(Powers) - {Powers.SNAPSHOT, Powers.DISCONNECT, Powers.HEAL}
 
 
 def test_a_node_is_created_with_leased_address_ports_and_a_key_of_the_trial(trial):

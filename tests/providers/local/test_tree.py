@@ -135,3 +135,12 @@ def test_whoever_kills_is_never_among_the_killed(monkeypatch):
     env = {**os.environ, "SEATRIAL_NODE": "r-t/own", "SEATRIAL_RUN_ID": "r"}
     done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True)
     assert done.stdout == "alive\n"
+
+
+def test_a_process_that_ends_while_the_kernel_looks_up_its_file_is_gone(monkeypatch):
+    def gone(path, flags):
+        raise ProcessLookupError(3, "No such process", path)
+
+    monkeypatch.setattr(os, "open", gone)
+    assert tree.started(os.getpid()) is None
+    assert not tree.alive(os.getpid(), 1)

@@ -74,12 +74,12 @@ class Standing:
             )  # fmt: skip
 
     async def write(self) -> None:
-        """Write the inventory, as an OpenSSH configuration, once the machines have their host keys."""
+        """Write the inventory, as an OpenSSH configuration, once the machines have their host keys and answer."""
         lines, known = [], []
         for name, address in self.addresses.items():
             key = self.folder / f"{name}.pub"
-            async with asyncio.timeout(30):
-                while not key.is_file() or not key.read_text().endswith("\n"):
+            async with asyncio.timeout(60):
+                while not key.is_file() or not key.read_text().endswith("\n") or not await answers(address):
                     await asyncio.sleep(0.05)
             known.append(f"{address} {key.read_text()}")
             lines.append(f"Host {name}\n  HostName {address}\n")

@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 from cs import CloudStack
 
 from seatrial_stand_ins.cloudstack import CloudStackServer
-
-
-@contextlib.contextmanager
-def named(server: CloudStackServer) -> Iterator[CloudStackServer]:
-    """The server in the environment, as `cs` looks for it."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in server.environment.items():
-            patch.setenv(name, value)
-        yield server
 
 
 def client(server: CloudStackServer, **more: Any) -> CloudStack:

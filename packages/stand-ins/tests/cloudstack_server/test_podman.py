@@ -48,9 +48,9 @@ class Door:
 
 def left(podman, folder: Path) -> list[str]:
     """Containers, networks, loop devices and folders of servers that had this folder."""
-    found = [str(one) for one in folder.glob("seatrial-cloudstack-*")]
+    found = [str(one) for one in folder.glob("seatrial-machines-*")]
     for words in (["ps", "--all"], ["network", "ls"]):
-        argv = ["podman", *words, "--filter", "label=seatrial.cloudstack", "--format", "json"]
+        argv = ["podman", *words, "--filter", "label=seatrial.machines", "--format", "json"]
         listed = subprocess.run(argv, env={**os.environ, **podman}, capture_output=True, text=True, check=True).stdout
         found += [str(one) for one in json.loads(listed or "[]") or [] if str(folder) in json.dumps(one)]
     loops = subprocess.run(["losetup", "--list", "--noheadings"], capture_output=True, text=True, check=True).stdout
@@ -113,7 +113,7 @@ def test_what_a_killed_server_left_goes_with_the_next_one(tmp_path, podman):
         assert file.stat().st_mode & 0o077 == 0
         told = dict(line.split("=", 1) for line in file.read_text().splitlines())
         server = CloudStackServer(key=told["CLOUDSTACK_KEY"], secret=told["CLOUDSTACK_SECRET"])
-        server.url = told["CLOUDSTACK_ENDPOINT"]
+        server.root = told["CLOUDSTACK_ENDPOINT"].removesuffix("/client/api")
         cloud = client(server)
         cloud.registerSSHKeyPair(name="us", publickey=door.public)
         offering = disk_offering(cloud, "one")

@@ -16,7 +16,8 @@ from seatrial.providers.batches import Batches
 from seatrial.providers.cloudstack import creation, naming
 from seatrial.providers.cloudstack.naming import recognised
 from seatrial.providers.cloudstack.removal import machine_gone
-from seatrial.providers.cloudstack.settings import CloudStackSettings, choose, choose_project, size_of
+from seatrial.providers.cloudstack.settings import PARAMETERS, CloudStackSettings, choose, choose_project, size_of
+from seatrial.providers.letting_in import until_let_in
 from seatrial.providers.nodes import require_room
 from seatrial.registry import provider
 from seatrial.spi import Context, Powers, Readiness
@@ -33,7 +34,8 @@ class CloudStack(GuestPowers):
     """Each node is a virtual machine, reached by SSH; those of a deployer are recognised by their addresses."""
 
     outlives_host = True
-    powers = frozenset(Powers) - {Powers.PAUSE, Powers.SNAPSHOT}
+    powers = frozenset(Powers) - {Powers.PAUSE, Powers.SNAPSHOT, Powers.DISCONNECT, Powers.HEAL}
+    parameter_names = PARAMETERS
     why_missing: Mapping[Powers, str] = {
         Powers.PAUSE: "CloudStack cannot freeze a machine",
         Powers.SNAPSHOT: "its snapshots do not bring running machines back as of one moment",
@@ -89,7 +91,7 @@ class CloudStack(GuestPowers):
         await self.prepare(ctx)
         detail = {"node": spec.name, **self.foresee(spec, ctx)}
         node = await creation.make(await self.cloud(), spec, ctx, self._settings, detail)
-        await creation.until_let_in(node, self.link(node), self._settings.user, ctx.deadline("start"))
+        await until_let_in(node, self.link(node), self._settings.user, ctx.deadline("start"), creation.REMEDY)
         return node
 
     async def destroy(self, resource: Resource) -> None:

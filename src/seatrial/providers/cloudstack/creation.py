@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused
+from seatrial.errors import CannotTell
 from seatrial.links.cloudstack import Cloud
-from seatrial.links.ssh import SSHLink, key_pair, trial_key
+from seatrial.links.ssh import key_pair, trial_key
 from seatrial.model.resource import Node, NodeSpec
 from seatrial.providers.cloudstack import naming
 from seatrial.providers.cloudstack.settings import CloudStackSettings, choose, size_of
-from seatrial.providers.nodes import FOLDER, OWN_FOLDER, numbered, user_data
+from seatrial.providers.nodes import FOLDER, numbered, user_data
 from seatrial.spi import Context
 
 FIRST_PORT = 20000
-LOOK_AGAIN = 0.2
-STUBBORN = 60.0
-"""Seconds a machine may refuse our key before the refusal counts: cloud-init installs it after SSH answers."""
+REMEDY = "its template needs cloud-init for user data, or set `login` of [providers.cloudstack]"
 
 BEGUN: dict[tuple[str, str], str] = {}
 """Endpoint and name of each machine begun by this process, to its identifier: it has one before any list shows it, and
@@ -95,29 +92,3 @@ def _address(machine: Mapping[str, Any], settings: CloudStackSettings) -> str:
     if not cards or not cards[0].get("ipaddress"):
         raise CannotTell(f"the machine {machine.get('name')} has no address on any network")
     return str(cards[0]["ipaddress"])
-
-
-async def until_let_in(node: Node, link: SSHLink, user: str, deadline: float) -> None:
-    """Return once the machine has booted, lets us in and has its folder; CannotTell names the stage it stopped at."""
-    clock = asyncio.get_running_loop().time
-    end, refused = clock() + deadline, 0.0
-    while True:
-        try:
-            done = await link.sudo([*OWN_FOLDER, user], timeout=max(1.0, min(60.0, end - clock())))
-        except LinkRefused as error:
-            refused = refused or clock()
-            if clock() - refused > STUBBORN:
-                raise CannotTell(
-                    f"the machine {node.name} does not let us in: {error}; its template needs cloud-init for user "
-                    "data, or set `login` of [providers.cloudstack]"
-                ) from error
-            why: Exception = error
-        except (LinkDown, LinkLost, TimeoutError) as error:
-            why = error
-        else:
-            if not done.ok:
-                raise CannotTell(f"{FOLDER} cannot be made on {node.name}: {done.stderr.strip()}")
-            return
-        if clock() > end:
-            raise CannotTell(f"the machine {node.name} did not let us in within {deadline:g} s: {why}") from why
-        await asyncio.sleep(LOOK_AGAIN)

@@ -12,6 +12,7 @@ from seatrial.links.cloudstack import Cloud
 from seatrial.model.values import Range
 
 COUNT, SIZE = "data_volumes_per_node", "data_volume_size"
+PARAMETERS = ("cloudstack_offering", "cloudstack_template", "root_volume_size", COUNT, SIZE)
 
 
 @dataclass(frozen=True, kw_only=True)

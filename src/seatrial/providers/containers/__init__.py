@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from seatrial.errors import CannotTell, LinkDown, LinkLost, Overrun
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node, NodeSpec, Resource
-from seatrial.providers.containers.settings import ContainersSettings, size_of
+from seatrial.providers.containers.settings import PARAMETERS, ContainersSettings, size_of
 from seatrial.providers.nodes import Addresses
 from seatrial.registry import provider
-from seatrial.spi import BreaksOff, Context, Link, Powers, Readiness
+from seatrial.spi import BreaksOff, Context, Fault, Link, Powers, Readiness
 
 if TYPE_CHECKING:
     from seatrial.links.containers import Engine
@@ -44,6 +44,7 @@ class Containers:
 
     on_this_host = True
     powers = frozenset(Powers) - {Powers.SNAPSHOT}
+    parameter_names = PARAMETERS
     deadlines: Mapping[str, float] = {"deploy": 120.0, "start": 60.0, "stop": 60.0, "restart": 60.0, "destroy": 60.0}
 
     Settings: ClassVar[type[Any]] = ContainersSettings
@@ -149,6 +150,8 @@ class Containers:
     async def power_reason(self, node: Node) -> str:
         """The engine's word, with the exit code of an ended init, and whether memory had run out in this boot."""
         seen = await self._seen(node)
+        if seen.power is PowerState.UNREACHABLE:
+            return f"{seen.status}, but on no network"
         if seen.power is not PowerState.STOPPED:
             return seen.status
         memory_ran_out = seen.out_of_memory or (seen.code == KILLED_CODE and _out_of_memory(node).exists())
@@ -229,6 +232,26 @@ class Containers:
         if await self.state(node) is PowerState.PAUSED:
             await self._act(node, "unpause", "letting go on")
 
+    # Faults
+
+    async def foresee_fault(self, node: Node, fault: Fault) -> Mapping[str, object]:
+        """Its container, and the connections to its networks."""
+        from seatrial.providers.containers.faults import foreseen
+
+        return await foreseen(node, fault)
+
+    def remedy(self, detail: Mapping[str, object]) -> Sequence[str]:
+        """The engine's own command."""
+        from seatrial.providers.containers.faults import remedy
+
+        return remedy(detail)
+
+    async def inject(self, node: Node, detail: Mapping[str, object]) -> None:
+        """By the engine, which then has to show it."""
+        from seatrial.providers.containers.faults import begin
+
+        await begin(node, detail)
+
     async def _act(self, node: Node, verb: str, what: str, *options: str) -> None:
         # Where its monitor may stand, when this starts it.
         there = replace(_engine(node), folder=str(node.detail.get("folder", "")))
@@ -254,7 +277,7 @@ class Containers:
         """Whether its state is so within OBEYED seconds; the link of a stopped one is interrupted."""
         try:
             async with asyncio.timeout(OBEYED):
-                while await self.state(node) is not wanted:
+                while not _is(await self.state(node), wanted):
                     await asyncio.sleep(LOOK_EVERY)
         except TimeoutError:
             return False
@@ -266,6 +289,11 @@ class Containers:
         known = self._links.get(container)
         if known is not None and isinstance(known[1], BreaksOff):
             known[1].abort()
+
+
+def _is(state: PowerState, wanted: PowerState) -> bool:
+    """A container off its networks runs too."""
+    return state is wanted or (wanted is PowerState.RUNNING and state is PowerState.UNREACHABLE)
 
 
 def _out_of_memory(node: Node) -> Path:

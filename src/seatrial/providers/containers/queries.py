@@ -11,7 +11,7 @@ from typing import Any
 
 from seatrial.links.containers import Engine, NoSuchThing, refusal
 from seatrial.links.containers.engines import detail_of
-from seatrial.links.containers.resources import POWER_STATES
+from seatrial.links.containers.resources import power_in
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Resource
 from seatrial.providers.batches import Batches
@@ -20,7 +20,10 @@ from seatrial.providers.nodes import to_detail
 
 RUN, TRIAL, NODE = "seatrial.run", "seatrial.trial", "seatrial.node"
 
-FORM = "{{.Name}}|{{.State.Status}}|{{.State.StartedAt}}|{{.State.ExitCode}}|{{.State.OOMKilled}}"
+FORM = (
+    "{{.Name}}|{{.State.Status}}|{{.State.StartedAt}}|{{.State.ExitCode}}|{{.State.OOMKilled}}"
+    "|{{.HostConfig.NetworkMode}}|{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}"
+)
 
 MOST = 16
 """Most calls of one engine at the same time."""
@@ -36,11 +39,14 @@ class Seen:
     code: str
     """The exit code of the last init."""
     out_of_memory: bool
+    mode: str = ""
+    """Its network mode."""
+    networks: tuple[str, ...] = ()
 
     @property
     def power(self) -> PowerState:
         """Its status in Seatrial's words."""
-        return POWER_STATES.get(self.status, PowerState.UNKNOWN)
+        return power_in(self.status, self.mode, self.networks)
 
 
 class Looks:
@@ -63,8 +69,9 @@ async def _inspected(engine: Engine, containers: Sequence[str]) -> Mapping[str, 
     lines = (await engine.call("container", "inspect", "--format", FORM, *containers, what=what)).splitlines()
     seen = {}
     for line in lines:
-        name, status, boot, code, out_of_memory = line.strip().split("|")
-        seen[name.removeprefix("/")] = Seen(status, boot, code, out_of_memory == "true")
+        name, status, boot, code, out_of_memory, mode, networks = line.strip().split("|")
+        networks_of = tuple(networks.split())
+        seen[name.removeprefix("/")] = Seen(status, boot, code, out_of_memory == "true", mode, networks_of)
     return seen
 
 

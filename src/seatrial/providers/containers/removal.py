@@ -12,14 +12,18 @@ from seatrial.links.containers import Engine, clients_gone
 from seatrial.links.containers.engines import again, find
 from seatrial.links.containers.resources import NODE_LINES, log_of, removed, take_away
 from seatrial.model.resource import Resource
+from seatrial.providers.containers.faults import ended
 
 HIDING: dict[str, Callable[[str], str]] = {}
 """The masks of a trial's secrets, by its id. A process without the masks keeps no log."""
 
 
 async def give_back(resource: Resource) -> None:
-    """Take away a node with its volumes, a volume, or a network; CannotTell says why it could not be."""
+    """Take away a node with its volumes, a volume or a network, or end a fault; CannotTell says why it could not be."""
     detail = resource.detail
+    if resource.kind == "fault":
+        await ended(resource)
+        return
     engine = again(detail) if detail.get("engine") else await find()
     if resource.kind == "network":
         await _network(engine, str(detail["network"]), resource.trial)

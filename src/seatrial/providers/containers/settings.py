@@ -13,6 +13,8 @@ from seatrial.model.values import Range
 MEMORY, CPUS = ("containers_memory_gb", "memory_gb"), ("containers_cpus", "cpus")
 """Parameters of a suite, the more special one first."""
 
+PARAMETERS = (*MEMORY, *CPUS, "data_volumes_per_node")
+
 IMAGE = "image"
 """As `command`: what the image itself starts."""
 

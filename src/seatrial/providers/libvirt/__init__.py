@@ -21,7 +21,7 @@ from seatrial.links.libvirt import Forbidden, Hypervisor, library
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node, NodeSpec, Resource
 from seatrial.providers.libvirt import console, listing, machine, network, volumes
-from seatrial.providers.libvirt.settings import LibvirtSettings, uri_of
+from seatrial.providers.libvirt.settings import PARAMETERS, LibvirtSettings, uri_of
 from seatrial.providers.nodes import Addresses
 from seatrial.registry import provider
 from seatrial.spi import Context, Powers, Readiness
@@ -49,7 +49,11 @@ class Libvirt:
     """Each node is a domain with an overlay on a cached image, a NoCloud seed, and a recorded console."""
 
     on_this_host = True
-    powers = frozenset(Powers)
+    powers = frozenset(Powers) - {Powers.DISCONNECT, Powers.HEAL}
+    parameter_names = PARAMETERS
+    why_missing: Mapping[Powers, str] = {
+        Powers.HEAL: "nothing ends a fault on its nodes if Seatrial dies",
+    }
     deadlines: Mapping[str, float] = {"deploy": 600, "start": 300, "stop": 120, "restart": 300, "destroy": 120}
 
     Settings: ClassVar[type[Any]] = LibvirtSettings

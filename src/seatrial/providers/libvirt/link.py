@@ -38,9 +38,9 @@ class MachineLink(SSHLink):
             await self._excuse(self.node)
             raise
 
-    async def _connect(self) -> asyncssh.SSHClientConnection:
+    async def _log_in(self) -> asyncssh.SSHClientConnection:
         try:
-            return await super()._connect()
+            return await super()._log_in()
         except LinkDown as error:
             try:
                 text = await self._console(self.node)

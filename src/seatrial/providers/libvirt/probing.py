@@ -34,8 +34,8 @@ AGAIN = 0.2
 SECTOR_BY_KVM = 6.0
 """Seconds for the boot sector to power its guest off if it runs at all: it takes half a second."""
 
-SECTOR_BY_EMULATION = 30.0
-"""The same on a busy machine."""
+SECTOR_BY_EMULATION = 90.0
+"""The same by emulation, on a busy machine: the firmware alone takes seconds of processor time."""
 
 USER_SPACE = 60.0
 """Seconds for a kernel to reach user space under KVM: directly it takes 1 to 3, by an image's loader 10."""
@@ -279,4 +279,8 @@ def _sector(connection: Any, settings: LibvirtSettings) -> str:
     name = f"{names.PREFIX}-cache-guest-{hashlib.blake2b(SECTOR, digest_size=4).hexdigest()}"
     with copies.locked(name):
         volume = volumes.found(pool, name)
-        return str(volume.path()) if volume is not None else volumes.write(connection, pool, name, SECTOR, mode="0644")
+        if volume is None:
+            return volumes.write(connection, pool, name, SECTOR, mode="0644")
+        if volumes.read(connection, volume, len(SECTOR)) != SECTOR:  # whoever made it was killed before it wrote it
+            volumes.upload(connection, volume, SECTOR)
+        return str(volume.path())

@@ -65,6 +65,11 @@ def uri_of(settings: LibvirtSettings) -> str:
     return settings.uri or os.environ.get("LIBVIRT_DEFAULT_URI") or "qemu:///system"
 
 
+PARAMETERS = ("libvirt_memory", "libvirt_memory_gb", "libvirt_vcpus", "root_volume_size", "data_volumes_per_node",
+              "data_volume_size")  # fmt: skip
+"""The parameters of a suite with the size of its nodes."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
     """How large one node is; bytes unless a name says otherwise."""

@@ -44,7 +44,11 @@ class Local:
     """Its nodes see the files of this machine: a service is started where it lies."""
     shares_host_logs = True
     """The journal of its nodes would be this host's own."""
-    powers = frozenset(Powers) - {Powers.SNAPSHOT}
+    powers = frozenset(Powers) - {Powers.SNAPSHOT, Powers.DISCONNECT, Powers.HEAL}
+    parameter_names = ()
+    why_missing: Mapping[Powers, str] = {
+        Powers.HEAL: "nothing ends a fault on its nodes if Seatrial dies",
+    }
     deadlines: Mapping[str, float] = {"deploy": 60.0, "start": 30.0, "stop": 60.0, "restart": 60.0, "destroy": 30.0}
 
     Settings: ClassVar[type[Any]] = LocalSettings
@@ -89,11 +93,9 @@ class Local:
 
     async def find(self, run: str) -> Sequence[Resource]:
         """The nodes named by this run's processes on this host; the node of a killed `readiness` belongs to no run."""
-        from seatrial.providers.local.probe import goes_on
-
         nodes: dict[str, tree.Tagged] = {}
         for process in tree.find_tagged(run):
-            if process.folder and not goes_on(process.node):
+            if process.folder and not tree.is_tried(process.node):
                 nodes.setdefault(process.node, process)
         return [_resource(process) for process in nodes.values()]
 

@@ -8,8 +8,9 @@ import ctypes
 import os
 import socket
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from seatrial.model.frozen import frozen
 
 NAMESPACES = "namespaces"
 PLAIN = "plain"
@@ -34,7 +35,7 @@ _PROGRAM_FOLDERS = ("/sbin", "/usr/sbin", "/bin", "/usr/bin")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Confinement:
     """The confinement in force, how it was obtained, and why it is not the stronger one."""
 

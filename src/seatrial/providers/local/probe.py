@@ -21,22 +21,11 @@ if TYPE_CHECKING:
     from seatrial.providers.local import Local
 
 
-TRY = "readiness"
-"""Prefix of a probe's tag, followed by its process, the start of this process, and a random part."""
-
-
-def goes_on(tag: str) -> bool:
-    """Whether a tag belongs to a probe with a active process: its node is not an orphan, though no ledger names it."""
-    first, _, rest = tag.partition("-")
-    pid, _, began = rest.partition("-")
-    return first == TRY and pid.isdigit() and process_start(int(pid)) == began.partition("-")[0] != ""
-
-
 async def try_one(local: Local) -> Readiness:
     """Boot a node in a temporary folder, see how it is confined, and remove it."""
     from seatrial.links.ssh import trial_key
 
-    tag = f"{TRY}-{os.getpid()}-{process_start(os.getpid())}-{secrets.token_hex(8)}/n11"
+    tag = f"{tree.TRY}-{os.getpid()}-{process_start(os.getpid())}-{secrets.token_hex(8)}/n11"
     with tempfile.TemporaryDirectory(prefix="seatrial-readiness-") as temporary:
         folder = Path(temporary)  # all of it, so that the finder of a killed probe's node removes all
         detail: dict[str, object] = {"folder": temporary, "tag": tag, "logs": f"{temporary}/logs"}

@@ -30,6 +30,9 @@ class Tagged(NamedTuple):
     """The node's folder; empty when the process was given another environment."""
 
 
+TRY = "readiness"
+"""Prefix of a probe's tag, followed by its process, the start of this process, and a random part."""
+
 _GONE_WITHIN = 5.0
 
 
@@ -42,6 +45,13 @@ def started(pid: int) -> int | None:
 def alive(pid: int, starttime: int) -> bool:
     """Whether exactly this process still runs."""
     return started(pid) == starttime
+
+
+def is_tried(tag: str) -> bool:
+    """Whether a tag belongs to a probe with an active process: its node is not an orphan, though no ledger names it."""
+    first, _, rest = tag.partition("-")
+    pid, _, began = rest.partition("-")
+    return first == TRY and pid.isdigit() and str(started(int(pid))) == began.partition("-")[0]
 
 
 def host_boot() -> str:
@@ -266,7 +276,7 @@ def _stat(pid: int) -> Stat | None:
     # Plain calls: the end of a large cluster reads tens of thousands of these files.
     try:
         file = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the second, when it ends while the path is looked up
         return None
     try:
         content = os.read(file, 4096)

@@ -34,6 +34,7 @@ class SSH(GuestPowers):
     reaches_any_node = True
     """Its powers work over every node with SSH, including a deployer's."""
     powers = frozenset({Powers.LIST, Powers.GUEST_STOP, Powers.GUEST_REBOOT, Powers.GUEST_CRASH})
+    parameter_names = ()
     why_missing: Mapping[Powers, str] = dict.fromkeys(
         (Powers.START, Powers.STOP, Powers.CRASH, Powers.GRACEFUL_RESTART),
         "machines that exist have no API for their power: use what works inside them (`method: ssh`; `stop_cluster` "

@@ -5,10 +5,10 @@ containers with an address, an SSH server, data disks and power. `python -m seat
 as a command.
 """
 
-from seatrial_stand_ins.cloudstack.machines import Disk, MachineFailed, Machines, Unreal, Wanted
 from seatrial_stand_ins.cloudstack.plants import Plants
-from seatrial_stand_ins.cloudstack.podman import PodmanMachines
 from seatrial_stand_ins.cloudstack.server import CloudStackServer
+from seatrial_stand_ins.machines import Disk, MachineFailed, Machines, Unreal, Wanted
+from seatrial_stand_ins.machines.podman import PodmanMachines
 
 __all__ = [
     "CloudStackServer",

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from seatrial_stand_ins.cloudstack.machines import Disk, Machines
 from seatrial_stand_ins.cloudstack.plants import Plants
+from seatrial_stand_ins.machines import Disk, Machines
 
 GIB = 1024**3
 TIME = "%Y-%m-%dT%H:%M:%S%z"

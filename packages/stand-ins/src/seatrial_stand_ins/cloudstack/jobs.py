@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from seatrial_stand_ins.cloudstack.cloud import TIME
-from seatrial_stand_ins.cloudstack.machines import MachineFailed
 from seatrial_stand_ins.cloudstack.plants import Plants
 from seatrial_stand_ins.cloudstack.refusals import INTERNAL, Refused
+from seatrial_stand_ins.machines import MachineFailed
 
 PENDING, DONE, FAILED = 0, 1, 2
 

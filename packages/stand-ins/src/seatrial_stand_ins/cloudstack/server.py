@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets
-import socket
-import threading
 from collections.abc import Mapping
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
-from seatrial.errors import ExtraMissing
 from seatrial_stand_ins.cloudstack.cloud import Cloud, Machine
 from seatrial_stand_ins.cloudstack.commands import COMMANDS, Call
 from seatrial_stand_ins.cloudstack.jobs import Jobs
-from seatrial_stand_ins.cloudstack.machines import MachineFailed, Machines, Unreal
 from seatrial_stand_ins.cloudstack.plants import Plants, broken_now
 from seatrial_stand_ins.cloudstack.refusals import INTERNAL, UNSUPPORTED, Refused
 from seatrial_stand_ins.cloudstack.signing import require_signed
+from seatrial_stand_ins.loopback import LoopbackServer
+from seatrial_stand_ins.machines import MachineFailed, Machines, Unreal
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
 PATH = "/client/api"
-SECONDS = 60.0
-"""Timeout of the server's start and end."""
 
 
-class CloudStackServer:
+class CloudStackServer(LoopbackServer):
     """A cloud for tests: `with CloudStackServer() as server:`; `server.environment` holds the clients' variables.
 
     `machines`: its virtual machines; by default they are simulated. You can change `plants` and read `cloud` while it
@@ -46,19 +40,18 @@ class CloudStackServer:
         key: str = "",
         secret: str = "",
     ) -> None:
+        super().__init__(host=host, port=port)
         self.machines: Machines = machines or Unreal()
         self.plants = Plants()
         self.cloud = Cloud(self.machines, self.plants)
         self.cloud.furnish()
         self.key, self.secret = key or secrets.token_urlsafe(32), secret or secrets.token_urlsafe(32)
-        self._host, self._port = host, port
         self._jobs = Jobs(self.plants)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._server: Any = None
-        self._up = threading.Event()
-        self._thread = threading.Thread(target=self._live, name="cloudstack", daemon=True)
-        self._failed: BaseException | None = None
-        self.url = ""
+
+    @property
+    def url(self) -> str:
+        """The endpoint of the API."""
+        return f"{self.root}{PATH}"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -66,61 +59,15 @@ class CloudStackServer:
         names = {"ENDPOINT": self.url, "KEY": self.key, "SECRET": self.secret, "METHOD": "post", "TIMEOUT": "30"}
         return {f"CLOUDSTACK_{name}": value for name, value in names.items()}
 
-    def __enter__(self) -> CloudStackServer:
-        try:
-            import starlette  # noqa: F401
-            import uvicorn  # noqa: F401
-        except ImportError as error:
-            raise ExtraMissing("starlette and uvicorn are not installed: pip install 'seatrial[testing]'") from error
-        self._thread.start()
-        if not self._up.wait(SECONDS):
-            raise TimeoutError(f"timed out after {SECONDS:g} s waiting for the server to start")
-        if self._failed is not None:
-            self._thread.join(SECONDS)
-            raise self._failed
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._server is not None:
-            self._server.should_exit = True
-        self._thread.join(SECONDS)
-        if self._thread.is_alive():
-            raise TimeoutError(f"timed out after {SECONDS:g} s waiting for the server to end")
-        if self._failed is not None and error is None:
-            raise self._failed
-
-    # In the server's thread
-
-    def _live(self) -> None:
-        try:
-            asyncio.run(self._serve())
-        except BaseException as error:  # noqa: BLE001  whoever started it has to be told
-            self._failed = error
-        finally:
-            self._up.set()
-
-    async def _serve(self) -> None:
-        import uvicorn
-        from starlette.applications import Starlette
-        from starlette.routing import Route
-
-        self._loop = asyncio.get_running_loop()
+    async def open(self) -> None:
+        """Open the machines."""
         self.machines.told(self._went_off)
-        try:
-            await self.machines.open()
-            with socket.create_server((self._host, self._port)) as listening:
-                host, port = listening.getsockname()[:2]
-                self.url = f"http://{host}:{port}{PATH}"
-                app = Starlette(routes=[Route(PATH, self._answer, methods=["GET", "POST"])])
-                config = uvicorn.Config(app, log_config=None, lifespan="off", access_log=False)
-                self._server = uvicorn.Server(config)
-                self._up.set()
-                await self._server.serve(sockets=[listening])
-        finally:
-            await self._jobs.cancel()
-            await self.machines.close()
+        await self.machines.open()
+
+    async def close(self) -> None:
+        """End the jobs, then the machines."""
+        await self._jobs.cancel()
+        await self.machines.close()
 
     def _went_off(self, id: str) -> None:
         """A machine has powered itself off."""
@@ -128,7 +75,7 @@ class CloudStackServer:
         if machine is not None and machine.state == "Running" and not machine.busy.locked():
             machine.state = "Stopped"
 
-    async def _answer(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> Response:
         body = await request.body()
         pairs = parse_qsl(request.url.query, keep_blank_values=True)
         if request.method == "POST":

@@ -8,7 +8,6 @@ import binascii
 from seatrial_stand_ins.cloudstack.cloud import Cloud, Machine, Offering, Volume, told_machine
 from seatrial_stand_ins.cloudstack.commands.calling import Call, command
 from seatrial_stand_ins.cloudstack.commands.disks import new_volume, size_asked
-from seatrial_stand_ins.cloudstack.machines import Wanted
 from seatrial_stand_ins.cloudstack.refusals import (
     NO_CAPACITY,
     NOT_ALLOWED,
@@ -17,6 +16,7 @@ from seatrial_stand_ins.cloudstack.refusals import (
     Refused,
     no_such,
 )
+from seatrial_stand_ins.machines import Wanted
 
 
 @command("listVirtualMachines")

@@ -1,4 +1,4 @@
-"""The machines behind the server: a protocol, and simulated machines with nothing but state."""
+"""The machines behind a stand-in of a cloud: a protocol, and simulated machines with nothing but state."""
 
 from __future__ import annotations
 

@@ -8,10 +8,10 @@ import shutil
 from pathlib import Path
 
 from seatrial.links.containers import Engine, NoSuchThing
-from seatrial_stand_ins.cloudstack.podman import loops
+from seatrial_stand_ins.machines.podman import loops
 
-PREFIX = "seatrial-cloudstack-"
-LABEL = "seatrial.cloudstack"
+PREFIX = "seatrial-machines-"
+LABEL = "seatrial.machines"
 """Label of containers and networks with the folder of their server."""
 
 LOCK = "lock"

@@ -19,8 +19,8 @@ from typing import IO
 from seatrial.errors import CannotTell, SeatrialError
 from seatrial.links.containers import Engine
 from seatrial.links.containers.engines import find, reachable
-from seatrial_stand_ins.cloudstack.machines import Disk, MachineFailed, Wanted
-from seatrial_stand_ins.cloudstack.podman import guest, loops, sweeping
+from seatrial_stand_ins.machines import Disk, MachineFailed, Wanted
+from seatrial_stand_ins.machines.podman import guest, loops, sweeping
 
 IMAGE = "localhost/seatrial-node"
 UP = 60.0

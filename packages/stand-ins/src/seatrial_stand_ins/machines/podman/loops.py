@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from seatrial.links import process
-from seatrial_stand_ins.cloudstack.machines import MachineFailed
+from seatrial_stand_ins.machines import MachineFailed
 
 CALL = 30.0
 

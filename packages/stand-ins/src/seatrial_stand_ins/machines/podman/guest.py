@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from seatrial_stand_ins.cloudstack.machines import Disk, MachineFailed
+from seatrial_stand_ins.machines import Disk, MachineFailed
 
 INSIDE = "/seatrial-machine"
 """The place of the machine's folder of this host."""
@@ -56,7 +56,7 @@ disk() {{
 while read -r name major minor serial; do disk "$name" "$major" "$minor" "$serial"; done <"$ours/disks"
 [ ! -s /etc/fstab ] || mount -a || echo "some of /etc/fstab could not be mounted" >&2
 while read -r user sudo; do
-    id "$user" >/dev/null 2>&1 || useradd --create-home --shell /bin/bash "$user" || exit 1
+    id "$user" >/dev/null 2>&1 || useradd --create-home --shell /bin/bash --password '*' "$user" || exit 1
     home=$(getent passwd "$user" | cut -d: -f6)
     mkdir -p "$home/.ssh" && cp "$ours/keys/$user" "$home/.ssh/authorized_keys" || exit 1
     chmod 700 "$home/.ssh" && chmod 600 "$home/.ssh/authorized_keys" && chown -R "$user:" "$home/.ssh"
