@@ -19,7 +19,7 @@ from seatrial.model.values import Argv
 from seatrial.preflight.cache import Cache
 from seatrial.preflight.cache.cached_run import CachedRun
 from seatrial.preflight.cache.patterns import files_like
-from seatrial.preflight.job import Executor, Job, folder_of
+from seatrial.preflight.job import Answered, Executor, Job, folder_of
 from seatrial.preflight.lease import alone
 from seatrial.preflight.log import Log
 from seatrial.registry import step
@@ -48,6 +48,8 @@ class PipelineCheck:
     image: str = ""
     artifacts: tuple[str, ...] = ()
     secrets: Mapping[str, str] = field(default_factory=dict)
+    args: Mapping[str, object] = field(default_factory=dict)
+    """The arguments of its function."""
     cache: Cache | None = None
     """The cache of results; None: there is none."""
 
@@ -68,7 +70,7 @@ class PipelineCheck:
             return stored
         try:
             with attempt.running() as running, log.following() as output:
-                done = await place.run(ctx, replace(running, output=output))
+                done = await place.run(ctx, replace(running, output=output, reusable=attempt.reusable))
         except asyncio.CancelledError:
             log.keep()
             log.tell([])
@@ -83,7 +85,8 @@ class PipelineCheck:
             log.keep()
         outputs = {**self._judged(ctx, done, log), **await self._outputs(ctx, done), **_kept(ctx, job, log)}
         attempt.keep(outputs, log)
-        return outputs
+        by = done.cached_by if isinstance(done, Answered) else ""
+        return {**outputs, "cached_by": by} if by else outputs
 
     def _job(self, ctx: Context) -> Job:
         job = self.job
@@ -91,6 +94,8 @@ class PipelineCheck:
         if check.build is not None:
             args = {name: str(value) for name, value in ctx.bind(check.build.args).items()}
             check = replace(check, build=replace(check.build, args=args))
+        if check.function is not None:
+            check = replace(check, function=replace(check.function, args=self.args))
         given = {
             str(Path(folder) / file.relative_to(top)): file
             for name, folder in job.uses.items()
@@ -139,6 +144,14 @@ class PipelineCheck:
 
 
 def _place(job: Job) -> Executor:
+    if job.check.function is not None:
+        from seatrial.preflight.executors.dagger import functions
+
+        return functions
+    if job.contained and job.executor:
+        from seatrial.preflight.executors import dagger
+
+        return dagger
     if job.contained:
         from seatrial.preflight.executors import container
 

@@ -179,6 +179,7 @@ class _Compiler:
                     services={name: self._pipeline.services[name] for name in check.services},
                     caches=self._pipeline.caches,
                     host=self._wishes.choices.host,
+                    executor=self._executor(stage, check),
                     again=shlex.join([*self._wishes.command, "--only", id]),
                 )
                 fields = {"job": job, "cache": self._wishes.cache, **late}
@@ -237,6 +238,11 @@ class _Compiler:
             f"{used}{suffix}": checks[used].cwd for used in check.uses for suffix, _ in self._rows(used, checks[used])
         }
 
+    def _executor(self, stage: Stage, check: Check) -> str:
+        """`dagger`, or empty for containers and for checks without an image."""
+        wanted = self._wishes.choices.executor or check.executor or stage.executor or self._pipeline.executor
+        return wanted if wanted == "dagger" and check.contained else ""
+
     def _late(self, stage: Stage, check: Check) -> dict[str, Any]:
         """The values filled in at the start; expressions over services even later, when their addresses are known."""
         env = {**self._pipeline.env, **stage.env, **check.env}
@@ -246,6 +252,7 @@ class _Compiler:
             "env": {name: _deferred(value) for name, value in env.items()},
             "image": check.image,
             "artifacts": check.artifacts,
+            "args": check.function.args if check.function is not None else {},
             "secrets": {name: f"${{{{ secrets.{name} }}}}" for name in self._pipeline.secrets.required},
         }
 

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from seatrial.model.scenario import Retry
-from seatrial.model.values import Argv, Duration, Expression
+from seatrial.model.values import Argv, ContainerExecutor, Duration, Expression
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,17 +107,41 @@ class Service:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Function:
+    """A function of a Dagger module, called as by `dagger call`."""
+
+    name: str | tuple[str, ...]
+    """Its name, or several names: each function is called on the result of the one before."""
+    module: str = "."
+    """The module's folder, with its `dagger.json`, inside the source."""
+    args: Mapping[str, object] = field(default_factory=dict)
+    """Its arguments by name. Text stands for a folder or file of the sources, a secret by its name, an address such as
+    an image, or the value itself, as the function wants it. `FUNCTION.NAME` tells equal names apart."""
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The names of the functions in order."""
+        return (self.name,) if isinstance(self.name, str) else self.name
+
+
+@dataclass(frozen=True, kw_only=True)
 class Check:
     """One command, judged by its exit code."""
 
-    run: Argv
+    run: Argv = ()
     """A list of arguments, or a string for `/bin/sh -e -c`; a string with `set -o pipefail` is for bash."""
+    function: Function | None = None
+    """In place of `run`: a function of a Dagger module; its error fails the check. Text it returns is the output, and
+    files it returns can be `artifacts`, as if they were in `cwd`."""
     title: str = ""
     """The title in output; default: its name."""
     image: str = ""
-    """The image of the container to run it in."""
+    """The image of the container to run it in. In Dagger also an archive: `oci-archive:FILE`, `docker-archive:FILE`."""
     build: Build | None = None
     """An image to build, and to run it in."""
+    executor: ContainerExecutor | None = None
+    """Where it runs, if it has an image: `containers` (of Docker or Podman) or `dagger` (in a Dagger engine); default:
+    as its stage."""
     source: Literal["overlay", "read-only", "copy"] = "overlay"
     """How a container gets the sources: `overlay`: it sees all files, and what it writes is dropped; `read-only`: it
     cannot write; `copy`: a fresh checkout of its own, also for `overlay` with `artifacts` or `uses`."""
@@ -157,9 +181,10 @@ class Check:
     artifacts: tuple[str, ...] = ()
     """Patterns of files, from its folder, to keep with the run; each must match, and no link may lead outside."""
     memory_gb: float = 0.0
-    """Memory in GB: its share of the budget, and the limit of its container."""
+    """Memory in GB: its share of the budget, and the limit of its container (Dagger has no such limit)."""
     cpus: float | None = None
-    """CPUs: its share of the budget, and the limit of its container; default: a share of 1, no limit."""
+    """CPUs: its share of the budget, and the limit of its container (Dagger has none); default: a share of 1, no
+    limit."""
     problems: str = ""
     """The tool whose messages it prints; default: detected from its command."""
     cache: bool | None = None
@@ -193,7 +218,7 @@ class Check:
     @property
     def contained(self) -> bool:
         """Whether it runs in a container, unless all checks run on this host."""
-        return bool(self.image) or self.build is not None
+        return bool(self.image) or self.build is not None or self.function is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,6 +235,8 @@ class Stage:
     """Run it only if this expression is true."""
     env: Mapping[str, str] = field(default_factory=dict)
     """More environment variables of its checks."""
+    executor: ContainerExecutor | None = None
+    """Where its checks with an image run: `containers` or `dagger`; default: as the pipeline."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,6 +249,9 @@ class Pipeline:
     """The title in output; default: the name of the source folder."""
     source: str = "."
     """The source folder, relative to the document's folder."""
+    executor: ContainerExecutor | None = None
+    """Where checks with an image run: `containers` (of Docker or Podman) or `dagger` (in a Dagger engine); default:
+    `containers`. `--executor` overrides every `executor`."""
     parameters: Mapping[str, object] = field(default_factory=dict)
     """Values for `${{ parameters.NAME }}`; `--set NAME=VALUE` overrides them."""
     env: Mapping[str, str] = field(default_factory=dict)

@@ -48,6 +48,10 @@ class Job:
     """Names of folders kept between runs, each with its path in a container."""
     host: bool = False
     """Whether all checks, and services if possible, run as programs of this host."""
+    executor: str = ""
+    """`dagger`: its container is one of a Dagger engine; empty: of the container engine."""
+    reusable: bool = False
+    """Whether an executor may answer from a cache of its own."""
     again: str = ""
     """The command to run this check alone."""
     log: Path | None = None
@@ -76,6 +80,14 @@ class Job:
     def contained(self) -> bool:
         """Whether it runs in a container."""
         return self.check.contained and not self.host
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered(Finished):
+    """The result of an executor with a cache of its own."""
+
+    cached_by: str = ""
+    """The executor, if the result is from its cache."""
 
 
 class Executor(Protocol):

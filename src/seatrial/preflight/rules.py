@@ -91,6 +91,7 @@ def _variables(named: Iterable[str], place: Place, what: str = "invalid environm
 
 
 def _check(pipeline: Pipeline, check: Check, place: Place) -> Broken:
+    yield from _function(check, place)
     if check.image and check.build is not None:
         yield (*place, "build"), "`image` and `build` exclude each other", "keep one of them"
     yield from _uses(pipeline, check, place)
@@ -132,6 +133,24 @@ def _check(pipeline: Pipeline, check: Check, place: Place) -> Broken:
         if limit is not None and wanted > limit:
             hint = f"raise the budget or lower this value: budget.{key} is {limit:g}"
             yield (*place, key), f"the check needs {wanted:g}, more than the budget of all checks", hint
+
+
+def _function(check: Check, place: Place) -> Broken:
+    if check.function is None:
+        if not check.run:
+            hint = "write a command under `run`, or a function of a Dagger module under `function`"
+            yield place, "a check needs a `run`", hint
+        return
+    for key in ("run", "image", "build", "services", "tools"):
+        if getattr(check, key):
+            yield (*place, key), f"`function` and `{key}` exclude each other", "the module decides what it needs"
+    if check.executor == "containers":
+        yield (*place, "executor"), "only Dagger can call a function of a Dagger module", "leave `executor` out"
+    if _leads_out(check.function.module):
+        hint = "name a folder inside it"
+        yield (*place, "function", "module"), f"{check.function.module!r} leads out of the source", hint
+    if not check.function.words:
+        yield (*place, "function", "name"), "the list is empty", "write the name of a function"
 
 
 def _leads_out(path: str) -> bool:

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
-import pwd
-import re
-import shutil
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -15,12 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from seatrial.errors import CannotTell, ToolMissing
+from seatrial.errors import CannotTell
 from seatrial.links import process
 from seatrial.links.containers import Engine
 from seatrial.links.containers.resources import bring_image, environment_words, labelled, log_of, status_of
 from seatrial.links.output import beginning, end
 from seatrial.links.process import process_start
+from seatrial.links.process.server_programs import argv_of, search_path, user_of
 from seatrial.links.process.spawned import TAG, spawn, supervised
 from seatrial.preflight.document import HostService, Service
 from seatrial.preflight.system import OWNER, pipeline_of
@@ -30,19 +27,6 @@ LOOPBACK = "127.0.0.1"
 
 PREPARE = 120.0
 """Seconds for each program to run before the service."""
-
-PLACES = ("/usr/lib/postgresql/*/bin", "/usr/local/sbin", "/usr/sbin", "/sbin")
-"""Debian's folders for servers, not on every user's PATH."""
-
-PACKAGES = {
-    **dict.fromkeys(("initdb", "postgres", "pg_ctl", "pg_isready", "createdb", "psql"), "postgresql"),
-    **dict.fromkeys(("mariadbd", "mysqld", "mysql_install_db"), "mariadb-server"),
-    **dict.fromkeys(("redis-server", "redis-cli"), "redis"),
-    "memcached": "memcached",
-    "rabbitmq-server": "rabbitmq-server",
-    "nginx": "nginx",
-}
-"""Debian's packages of common services."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +154,7 @@ class OnHost(RunningService):
         return self.ctx.state / f"service-{self.name}.raw"
 
     async def run(self, argv: Sequence[str], timeout: float) -> Finished:
-        words = argv_of(self.host, argv, self.env)
+        words = _argv(self.host, argv, self.env)
         return await spawn(self.ctx, words, cwd=self.folder, env=self.env, timeout=timeout)
 
     async def prepare(self, argv: Sequence[str]) -> None:
@@ -189,7 +173,7 @@ class OnHost(RunningService):
         """Start it, and record its process; the ledger finds an unrecorded one by its tag."""
         began: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         env = {**self.env, TAG: f"{self.ctx.trial_id}-service-{self.name}"}
-        words, supervisor = argv_of(self.host, argv, self.env), await supervised(self.ctx)
+        words, supervisor = _argv(self.host, argv, self.env), await supervised(self.ctx)
         self.running = asyncio.create_task(
             process.run(words, cwd=self.folder, env=env, started=began.set_result, whole=self.file, under=supervisor)
         )
@@ -232,13 +216,19 @@ async def on_host(ctx: Context, name: str, service: Service, host: HostService) 
     names = view.names()
     given = ctx.bind({**service.env, **host.env}, service=names)
     command, *prepare = (list(map(str, ctx.bind(argv, service=names))) for argv in (host.command, *host.prepare))
-    env = {**ctx.environment(), "HOME": str(folder), "PATH": _path(host), **{k: str(v) for k, v in given.items()}}
-    argv_of(host, command, env)  # missing programs are reported before anything is created
+    env = {
+        **ctx.environment(),
+        "HOME": str(folder),
+        "PATH": search_path(host.path),
+        **{k: str(v) for k, v in given.items()},
+    }
+    _argv(host, command, env)  # missing programs are reported before anything is created
 
     async def make() -> None:
         folder.mkdir(mode=0o700)
         if host.user and not os.geteuid():
-            os.chown(folder, user_of(host.user).pw_uid, user_of(host.user).pw_gid)
+            user = user_of(host.user, "host.")
+            os.chown(folder, user.pw_uid, user.pw_gid)
 
     standing = OnHost(ctx, name, host, folder, env, view)
     try:
@@ -252,43 +242,5 @@ async def on_host(ctx: Context, name: str, service: Service, host: HostService) 
     return standing
 
 
-def argv_of(host: HostService, words: Sequence[str], env: Mapping[str, str]) -> list[str]:
-    """The arguments to start a program as the service's user; ToolMissing names its package."""
-    found = shutil.which(words[0], path=env["PATH"])
-    if found is None:
-        package = PACKAGES.get(words[0])
-        remedy = f"apt-get install {package} (Debian), or name" if package else "install it, or name"
-        raise ToolMissing(
-            f"the program {words[0]!r} is not installed: {remedy} its folder in the service's `host.path`; "
-            f"looked in {env['PATH']}"
-        )
-    if not host.user or os.geteuid():
-        return [found, *words[1:]]
-    user = user_of(host.user)
-    ids = ["--reuid", str(user.pw_uid), "--regid", str(user.pw_gid), "--init-groups"]
-    return ["setpriv", *ids, "--", found, *words[1:]]
-
-
-def user_of(name: str) -> pwd.struct_passwd:
-    """A user of this host; CannotTell when it does not exist."""
-    try:
-        return pwd.getpwnam(name)
-    except KeyError:
-        raise CannotTell(f"the user {name!r} of the service's `host.user` does not exist on this host") from None
-
-
-def _path(host: HostService) -> str:
-    """PATH for its programs: its own folders, then the user's, then those of servers."""
-    named, usual = (itertools.chain.from_iterable(map(_newest, patterns)) for patterns in (host.path, PLACES))
-    return os.pathsep.join([*named, os.environ.get("PATH", os.defpath), *usual])
-
-
-def _newest(pattern: str) -> list[str]:
-    """The folders for a pattern, the highest version first."""
-
-    def version(folder: str) -> list[tuple[int, str]]:
-        return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", folder)]
-
-    path = Path(pattern).expanduser()
-    found = [str(one) for one in Path(path.anchor).glob(str(path.relative_to(path.anchor)))] if path.anchor else []
-    return sorted(found, key=version, reverse=True)
+def _argv(host: HostService, words: Sequence[str], env: Mapping[str, str]) -> list[str]:
+    return argv_of(words, path=env["PATH"], user=host.user, keys="host.")

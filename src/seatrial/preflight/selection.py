@@ -21,6 +21,8 @@ class Choices:
     """A stage: run it and all later stages of the document."""
     fail_fast: bool = False
     host: bool = False
+    executor: str = ""
+    """`containers` or `dagger`, for every check with an image; empty: as the document says."""
     parallel: int | None = None
     parameters: Mapping[str, object] = field(default_factory=dict)
     """Values that replace the document's."""

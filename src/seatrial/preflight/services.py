@@ -113,10 +113,14 @@ async def _look(ctx: Context, health: Health | None, standing: RunningService, t
         view = standing.inside or standing.outside
         return await standing.unhealthy([str(word) for word in ctx.bind(health.command, service=view.names())], timeout)
     if health.tcp:
-        return await _listens(standing.outside.ports[health.tcp], timeout)
+        return await listens(standing.outside.ports[health.tcp], timeout)
+    return await responds(str(ctx.bind(health.http, service=standing.outside.names())), timeout)
+
+
+async def responds(url: str, timeout: float) -> str:
+    """Why a URL does not answer with a status from 200 to 399; empty when it does."""
     from seatrial.links.http import request
 
-    url = str(ctx.bind(health.http, service=standing.outside.names()))
     try:
         answer = await request("GET", url, timeout=timeout)
     except (CannotTell, TimeoutError) as error:
@@ -124,7 +128,7 @@ async def _look(ctx: Context, health: Health | None, standing: RunningService, t
     return "" if 200 <= answer.status < 400 else f"{url} answered {answer.status}"
 
 
-async def _listens(port: int, timeout: float) -> str:
+async def listens(port: int, timeout: float) -> str:
     """Why the port takes no connections. An early close comes from an engine's proxy, before the service listens."""
     writer: asyncio.StreamWriter | None = None
     try:

@@ -48,6 +48,7 @@ class Stages:
             outcomes = await Together(ctx, self.steps, self.fail_fast).run()
         finally:
             await pipeline_of(ctx).part(Services).end(ctx)
+            await pipeline_of(ctx).end()
             used = let_go(ctx)
         if used:
             await collect(ctx, self.images)

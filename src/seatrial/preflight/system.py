@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from math import inf
@@ -109,6 +109,8 @@ class Pipeline:
         self._parts: dict[type[Any], Any] = {}
         self.images = settings.images
         """The images named by the pipeline, for one query to the engine."""
+        self.at_end: list[Callable[[], Awaitable[None]]] = []
+        """What ends with the last check, the newest first."""
         self._settings = settings
         self._looking = asyncio.Lock()
         self._engine: Engine | ToolMissing | None = None
@@ -162,6 +164,11 @@ class Pipeline:
         except BaseException:
             await taken_away(ctx, kind, name)
             raise
+
+    async def end(self) -> None:
+        """After the last check: end what its checks left running for each other."""
+        while self.at_end:
+            await self.at_end.pop()()
 
     async def init(self, ctx: Context) -> None:
         """Does nothing."""

@@ -9,7 +9,7 @@ import secrets
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,6 +106,11 @@ class CachedRun:
         self._tell(taken=False)
 
     @property
+    def reusable(self) -> bool:
+        """Whether a result of the same dependencies would do."""
+        return self._manifest is not None and not self._cache.tracing
+
+    @property
     def _name(self) -> str:
         """The unique name of this check of this source."""
         return f"{self._cache.source}\n{self._job.name}"
@@ -175,6 +180,7 @@ class CachedRun:
             "the command": self._job.argv,
             "its folder": check.cwd,
             "how the check gets the sources": "copy" if check.copied else check.source,
+            **({"the function": asdict(check.function)} if check.function is not None else {}),
             "what passes": [check.passing, dict(check.pass_exit_codes)],
             "outputs of the check": dict(check.outputs),
             "artifacts of the check": check.artifacts,

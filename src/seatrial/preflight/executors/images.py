@@ -206,6 +206,12 @@ def _clean(pattern: str) -> str:
     return str(PurePosixPath(pattern.strip().lstrip("/")))
 
 
+def folder_and_file(source: Path, build: Build) -> tuple[Path, Path]:
+    """The context of a build and its Dockerfile; CannotTell when one is missing."""
+    folder = _context(source, build)
+    return folder, _dockerfile(folder, build)
+
+
 async def _build(ctx: Context, engine: Engine, job: Job, build: Build, tag: str) -> None:
     folder = _context(job.source, build)
     argv = [

@@ -94,7 +94,7 @@ class Preflight(Console):
         if check.status in ("skipped", "pending", "running"):
             self.say(f"  {mark} {check.title} ({_why_not(check)})", "skipped")
             return
-        more = check.note or ("cached" if check.cached else "") or {"unknown": "could not be judged"}.get(check.status)
+        more = check.note or check.origin or {"unknown": "could not be judged"}.get(check.status)
         if check.attempts > 1:
             more = f"{more}, attempt {check.attempts}" if more else f"attempt {check.attempts}"
         text = f"  {mark} {check.title}" + (f" ({more})" if more else "")
@@ -164,7 +164,7 @@ def closing(view: PipelineView) -> list[str]:
 
 def _how(check: CheckView) -> str:
     word = "could not be judged" if check.status == "unknown" else check.note or check.status
-    told = [word, *(["cached"] if check.cached else []), words.seconds(check.duration)]
+    told = [word, *([check.origin] if check.origin else []), words.seconds(check.duration)]
     return f"{told[0]} ({', '.join(told[1:])})"
 
 

@@ -54,7 +54,7 @@ def _more(check: CheckView) -> str:
         return cell(check.reason)
     if check.lines:
         return code(words.one_line(check.lines[0], 200))
-    return cell("cached" if check.cached else check.note)
+    return cell(check.origin or check.note)
 
 
 def _red(check: CheckView) -> Block:

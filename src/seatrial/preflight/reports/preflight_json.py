@@ -51,6 +51,7 @@ def _check(check: CheckView) -> dict[str, Any]:
         "reason": check.reason,
         "note": check.note,
         "cached": check.cached,
+        "cached_by": check.cached_by,
         "cache": list(check.explained),
         "attempts": check.attempts if check.attempts > 1 else 0,
         "problems": [{key: problem[key] for key in keys} for problem in check.problems],

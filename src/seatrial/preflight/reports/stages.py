@@ -51,6 +51,8 @@ class CheckView:
     note: str = ""
     """The meaning of its passing exit code."""
     cached: bool = False
+    cached_by: str = ""
+    """The executor, if its result is from the executor's cache: then the check did not run either."""
     explained: Sequence[str] = ()
     """Why it came, or did not come, from the cache; empty unless requested."""
     attempts: int = 1
@@ -68,6 +70,11 @@ class CheckView:
     def red(self) -> bool:
         """Whether it keeps the pipeline from passing."""
         return self.status in ("failed", "unknown")
+
+    @property
+    def origin(self) -> str:
+        """Where its result comes from, if it did not run; empty: it ran."""
+        return "cached" if self.cached else f"cached by {self.cached_by}" if self.cached_by else ""
 
     @property
     def explanation(self) -> list[str]:
@@ -191,7 +198,8 @@ def _check(row: Row, suite: Row, stage: str, outer: str) -> CheckView:
         error=words.one_line(row["error"], 600) if wrong else "",
         reason=_short(reason, stage),
         note=words.word(status, row["verdict"]) if status == "allowed" else words.one_line(outputs.get("note", ""), 80),
-        cached=bool(outputs.get("cached")),
+        cached=outputs.get("cached") is True,
+        cached_by=words.one_line(outputs.get("cached_by", ""), 40),
         explained=tuple(words.one_line(one, 300) for one in (row.get("cache") or {}).get("why") or ()),
         attempts=row["attempts"],
         problems=problems if wrong else (),

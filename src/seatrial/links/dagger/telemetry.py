@@ -1,0 +1,170 @@
+"""What an engine reports of its work: which commands ran, which came from its cache, and their output as it comes.
+
+Dagger's command line sends OpenTelemetry (OTLP over HTTP) to an address in its environment; this is a receiver on
+loopback. Each check has a trace of its own, so two checks are never mixed up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+CACHED = "dagger.io/dag.cached"
+STREAM = "stdio.stream"
+"""The attribute of output: 1 is standard output, 2 standard error."""
+
+VERBOSE = "dagger.io/logs.verbose"
+"""The attribute of values that a request returned: not its output."""
+
+EXEC = "dagop.ctr Container.withExec"
+QUERY = "POST /query"
+"""The names of the work on a command, and of a request."""
+
+LARGEST = 64 * 1024 * 1024
+"""Bytes of one report; a larger one is dropped."""
+
+
+@dataclass(slots=True)
+class Trace:
+    """The reports about one check."""
+
+    id: bytes = field(default_factory=lambda: secrets.token_bytes(16))
+    span: bytes = field(default_factory=lambda: secrets.token_bytes(8))
+    output: Callable[[bytes], None] | None = None
+    """Takes the output of its commands while they run."""
+    spans: dict[bytes, Span] = field(default_factory=dict)
+    """Its spans by id."""
+    came: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set by every report."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One piece of work of the engine."""
+
+    name: str
+    parent: bytes
+    done: bool
+    attributes: Mapping[str, Any]
+
+
+class Telemetry:
+    """A receiver for one session."""
+
+    def __init__(self) -> None:
+        self._traces: dict[bytes, Trace] = {}
+        self._server: asyncio.Server | None = None
+        self._served_now: dict[asyncio.StreamWriter, asyncio.Task[object] | None] = {}
+
+    async def open(self) -> Mapping[str, str]:
+        """Listen; returns the environment variables for the sender."""
+        self._server = await asyncio.start_server(self._served, "127.0.0.1", 0)
+        at = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1"
+        return {
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{at}/traces",
+            "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": f"{at}/logs",
+            "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf",
+            "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL": "http/protobuf",
+            "OTEL_EXPORTER_OTLP_TRACES_LIVE": "1",
+        }
+
+    async def close(self) -> None:
+        """Stop listening."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        open_now = dict(self._served_now)
+        for writer in open_now:
+            writer.close()
+        await asyncio.gather(*(task for task in open_now.values() if task is not None), return_exceptions=True)
+
+    @contextmanager
+    def tracing(self, output: Callable[[bytes], None] | None = None, *, lasting: bool = False) -> Iterator[Trace]:
+        """All requests of this task inside the block are one trace; `lasting`: its reports count after the block."""
+        from opentelemetry import context, trace
+
+        own = Trace(output=output)
+        self._traces[own.id] = own
+        place = trace.SpanContext(
+            int.from_bytes(own.id), int.from_bytes(own.span), is_remote=False, trace_flags=trace.TraceFlags(1)
+        )
+        token = context.attach(trace.set_span_in_context(trace.NonRecordingSpan(place)))
+        try:
+            yield own
+        finally:
+            context.detach(token)
+            if not lasting:
+                del self._traces[own.id]
+
+    async def cached(self, trace: Trace, patience: float) -> bool:
+        """Whether the command of a trace came from the engine's cache; False without a report within `patience`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                # The work of a request ends, and is reported, before the request itself.
+                while not any(span.done and span.name == QUERY for span in trace.spans.values()):
+                    trace.came.clear()
+                    await trace.came.wait()
+            commands = [span for span in trace.spans.values() if span.name == EXEC]
+            # No work at all: the session knew the result already.
+            return all(span.attributes.get(CACHED) for span in commands)
+        return False
+
+    async def _served(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer the requests of one connection."""
+        self._served_now[writer] = asyncio.current_task()
+        with suppress(asyncio.IncompleteReadError, ConnectionError, ValueError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower().split("\r\n")
+                fields = dict(line.split(": ", 1) for line in head[1:] if ": " in line)
+                size = int(fields.get("content-length", "0"))
+                if size > LARGEST:
+                    break
+                body = await reader.readexactly(size)
+                if fields.get("content-encoding") == "gzip":
+                    body = gzip.decompress(body)
+                self._take(head[0].split(" ")[1], body)
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n")
+                await writer.drain()
+        writer.close()
+        del self._served_now[writer]
+
+    def _take(self, path: str, body: bytes) -> None:
+        if path.endswith("/traces"):
+            self._take_spans(body)
+        elif path.endswith("/logs"):
+            self._take_output(body)
+
+    def _take_spans(self, body: bytes) -> None:
+        from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+            for scope in resource.scope_spans:
+                for span in scope.spans:
+                    if (known := self._traces.get(span.trace_id)) is None:
+                        continue
+                    known.spans[span.span_id] = Span(
+                        span.name, span.parent_span_id, bool(span.end_time_unix_nano), _attributes(span.attributes)
+                    )
+                    known.came.set()
+
+    def _take_output(self, body: bytes) -> None:
+        from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+
+        for resource in ExportLogsServiceRequest.FromString(body).resource_logs:
+            for scope in resource.scope_logs:
+                for record in scope.log_records:
+                    known = self._traces.get(record.trace_id)
+                    text = record.body.string_value
+                    attributes = _attributes(record.attributes)
+                    if known is not None and known.output and STREAM in attributes and VERBOSE not in attributes:
+                        known.output(text.encode())
+
+
+def _attributes(pairs: Any) -> dict[str, Any]:
+    """The plain values."""
+    return {pair.key: getattr(pair.value, kind) for pair in pairs if (kind := pair.value.WhichOneof("value"))}
