@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from tests.checks.fakes import FakeContext, look
 
-from cloudstack_server.calls import catalog, client, disk_offering, named
+from cloudstack_server.calls import catalog, client, disk_offering
+from loopback.calls import named
 from seatrial.checks.cloudstack import CloudstackLeft, CloudstackVM, CloudstackVolume
 from seatrial.loading.provider_settings import settings_from
 from seatrial.model.result import Verdict

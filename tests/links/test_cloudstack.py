@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudstack_server.calls import named
+from loopback.calls import named
 from seatrial.errors import CannotTell, ExtraMissing
 from seatrial.links.cloudstack import Cloud, NoSuchThing, connect
 from seatrial_stand_ins.cloudstack import CloudStackServer

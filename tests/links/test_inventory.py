@@ -99,6 +99,11 @@ def test_a_local_connection_is_a_way_in_without_ssh(host, address):
         ("ansible_connection=docker ansible_user=app", Connection(kind="docker", target="n11", user="app")),
         ("ansible_connection=docker ansible_become=yes", Connection(kind="docker", target="n11", become=True)),
         ("ansible_connection=docker ansible_docker_host=c1 ansible_host=x", Connection(kind="docker", target="c1")),
+        ("ansible_connection=kubernetes.core.kubectl", Connection(kind="kubectl", target="n11")),
+        ("ansible_connection=kubectl ansible_kubectl_pod=web-0 ansible_host=10.0.0.1 ansible_kubectl_namespace=shop "
+         "ansible_kubectl_container=main ansible_kubectl_context=c ansible_kubectl_kubeconfig=config",
+         Connection(kind="kubectl", target="web-0", namespace="shop", container="main", context="c",
+                    environment={"KUBECONFIG": "/deploy/config"})),
         ("ansible_connection=winrm", Connection(kind="winrm", target="n11")),
         ("ansible_connection=ansible.builtin.ssh", None),
         ("ansible_connection=paramiko", None),
@@ -114,6 +119,21 @@ def test_a_connection_of_ansible_is_a_way_in(variables, connection):
 def test_another_engine_than_the_default_is_refused_and_not_guessed():
     with pytest.raises(CannotTell, match=r"hosts:1: .* does not read ansible_docker_extra_args of n11"):
         inventory.read("n11 ansible_connection=docker ansible_docker_extra_args='-H x'", "hosts", Path("/deploy"))
+
+
+@pytest.mark.parametrize(
+    ("variable", "why"),
+    [
+        ("ansible_kubectl_token=abc", "does not read ansible_kubectl_token of n11; .* another pod; .* the kubeconfig"),
+        ("ansible_kubectl_host=https://c", "does not read ansible_kubectl_host of n11"),
+        ("ansible_kubectl_extra_args=--as=me", "does not read ansible_kubectl_extra_args of n11"),
+        ("ansible_kubectl_pod='{{ pod }}'", "ansible_kubectl_pod of n11 is the template"),
+    ],
+)
+def test_another_pod_or_user_than_the_variables_say_is_refused_and_not_guessed(variable, why):
+    with pytest.raises(CannotTell, match=why) as refused:
+        inventory.read(f"n11 ansible_connection=kubectl {variable}", "hosts", Path("/deploy"))
+    assert "abc" not in str(refused.value)
 
 
 def one(text: str, style: str = "auto", folder: Path = Path("/deploy")):

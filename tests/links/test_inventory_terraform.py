@@ -125,3 +125,19 @@ def test_resources_that_are_no_nodes_say_why(names: dict[str, ResourceNames], sa
     with pytest.raises(CannotTell, match=said.replace("(", r"\(")) as caught:
         read(state(one, server("x", ipv4="10.0.0.2", label={"role": "a"}, none="")), resources=names)
     assert caught.value.evidence == ""
+
+
+def test_a_plan_has_the_nodes_whose_addresses_are_known_before_apply() -> None:
+    def names(values: object, **where: Any) -> list[str]:
+        plan = {"planned_values": values}
+        return [node.name for node in inventory.planned(plan, TerraformNodes(**where), Path("/deploy"))]
+
+    def of_output(**more: object) -> list[str]:
+        return names({"outputs": {"nodes": {"sensitive": False, **more}}})
+
+    nodes: dict[str, dict[str, object]] = {"old": {"host": "10.0.0.1", "port": 2222}, "new": {"user": "root"}}
+    assert of_output(value=nodes) == ["old"]
+    assert of_output(value=[{"name": name, **node} for name, node in nodes.items()]) == ["old"]
+    assert of_output() == []
+    machines = {"root_module": {"resources": [server("old", ipv4="10.0.0.1"), server("new")]}}
+    assert names(machines, resources={"hcloud_server": ResourceNames(address="ipv4")}) == ["old"]

@@ -1,4 +1,4 @@
-"""The contract of spi.Link, kept by every way into a node: SSH, this machine and containers."""
+"""The contract of spi.Link, kept by every way into a node: SSH, this machine, containers and pods."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from scripts.images.engines import IMAGE
+from tests.links.kubernetes.pods import pod
 from tests.links.ssh_server import serving
 
 from seatrial.errors import CannotTell, LinkDown, LinkRefused
@@ -24,6 +25,7 @@ WAYS = [
     "local",
     pytest.param("podman", marks=pytest.mark.backend("podman")),
     pytest.param("docker", marks=[pytest.mark.backend("docker"), pytest.mark.slow]),
+    pytest.param("kubectl", marks=pytest.mark.backend("kubernetes")),
 ]
 
 INIT = "trap 'exit 0' TERM; while :; do sleep 1000 & wait $!; done"
@@ -40,6 +42,8 @@ def way(request, tmp_path) -> Callable[[Act], None]:
         engine = request.getfixturevalue("podman")
     if kind == "docker":
         engine = {"DOCKER_HOST": request.getfixturevalue("dockerd").host}
+    if kind == "kubectl":
+        engine = {"KUBECONFIG": str(request.getfixturevalue("cluster").kubeconfig)}
 
     def on(act: Act) -> None:
         async def main() -> None:
@@ -59,6 +63,9 @@ async def reached(kind: str, folder: Path, engine: Mapping[str, str]) -> AsyncIt
             yield server.node()
     elif kind == "local":
         yield Node(name="n11", connection=Connection(kind="local"))
+    elif kind == "kubectl":
+        async with pod(engine["KUBECONFIG"]) as (_, name):
+            yield Node(name="n11", connection=Connection(kind=kind, target=name, environment=dict(engine)))
     else:
         name, env = f"seatrial-test-{uuid.uuid4().hex[:12]}", {**os.environ, **engine}
         words = ["run", "--detach", "--pull=never", "--network=none", "--name", name]
@@ -145,12 +152,14 @@ def test_a_closed_link_opens_again(way):
     way(act)
 
 
-@pytest.mark.parametrize("kind", ["kubectl", "winrm"])
+@pytest.mark.parametrize("kind", ["oc", "winrm"])
 def test_a_way_in_that_does_not_exist_is_refused_by_its_name(kind, tmp_path):
     async def main():
         async with context(tmp_path, flow(provider="deployer")) as ctx:
             link = ctx.link(Node(name="n11", connection=Connection(kind=kind, target="pod")))
-            with pytest.raises(LinkRefused, match=f"n11 cannot be reached by '{kind}'; allowed: ssh, local, docker"):
+            with pytest.raises(
+                LinkRefused, match=f"n11 cannot be reached by '{kind}'; allowed: ssh, local, docker, podman, kubectl"
+            ):
                 await link.run(["true"])
 
     asyncio.run(main())

@@ -100,7 +100,7 @@ def test_a_new_connection_does_not_interrupt_commands_on_an_old_one_that_answers
         running = asyncio.create_task(link.run(waiting, timeout=20))
         while not begun.exists():
             await asyncio.sleep(0.01)
-        await link._new()  # as after a pause of the node, during which the old one was given up
+        await link._connection.renew()  # as after a pause of the node, during which the old one was given up
         end.touch()
         done = await running
         assert (done.exit_code, done.stdout) == (0, "still here\n")

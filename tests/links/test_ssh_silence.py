@@ -163,8 +163,8 @@ def test_a_peer_that_falls_silent_in_the_middle_of_a_command_is_a_lost_link_with
 @pytest.mark.slow
 def test_a_command_does_not_wait_for_a_connection_that_is_dead_while_the_machine_is_up_again(tmp_path: Path) -> None:
     async def act(machine: Machine, link: SSHLink) -> None:
-        assert link._connection is not None
-        machine.silence(str(link._connection.get_extra_info("sockname")[1]))
+        assert link._connection.current is not None
+        machine.silence(str(link._connection.current.get_extra_info("sockname")[1]))
         begun = time.monotonic()
         await link.run("true")
         assert time.monotonic() - begun < 1.5

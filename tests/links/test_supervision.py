@@ -90,6 +90,34 @@ def test_programs_answer_as_without_a_supervisor(supervisor: Supervisor, tmp_pat
     asyncio.run(scene())
 
 
+def test_one_supervisor_serves_many_commands_until_one_leaves_something_or_it_is_killed(supervisor: Supervisor) -> None:
+    def parent(line: str = "") -> int:
+        return int(asyncio.run(run(["sh", "-c", f"{line} echo $PPID"], under=supervisor)).stdout.split()[-1])
+
+    first = parent()
+    assert parent() == parent() == first
+    with pytest.raises(ToolMissing):
+        asyncio.run(run(["no-such-program"], under=supervisor))
+    assert parent(f"{DAEMON};") == first
+    second = parent()
+    assert second != first  # which waits for the daemon
+    assert process_start(first)
+    os.kill(second, 9)
+    until(lambda: process_start(second) == "")
+    assert parent() not in (first, second)
+
+
+def test_a_timeout_ends_the_programs_of_its_own_command_alone(supervisor: Supervisor) -> None:
+    async def scene() -> None:
+        longer = asyncio.create_task(run(["sh", "-c", "setsid sleep 2; echo done"], under=supervisor))
+        for _ in range(3):
+            with pytest.raises(TimedOut):
+                await run(["sh", "-c", "setsid sleep 600"], timeout=0.2, under=supervisor)
+        assert (await longer).stdout == "done\n"
+
+    asyncio.run(scene())
+
+
 def test_a_killed_supervisor_is_an_error_and_no_exit_code(supervisor: Supervisor) -> None:
     async def scene() -> None:
         def kill(_: int) -> None:

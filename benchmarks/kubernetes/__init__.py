@@ -1,0 +1,1 @@
+"""Benchmarks in a real Kubernetes cluster."""

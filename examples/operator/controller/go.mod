@@ -1,0 +1,3 @@
+module example.org/noticeboard
+
+go 1.21

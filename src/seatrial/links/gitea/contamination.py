@@ -1,0 +1,152 @@
+"""What a trial did at a server of Gitea or Forgejo beside its own repositories."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from seatrial.links.gitea import Denied, Gitea, Listed
+from seatrial.spi import Blame, Context, Finding, OtherTrial
+from seatrial.spi.output import lines_with
+
+WRITES = frozenset({
+    "create_repo", "commit_repo", "push_tag", "delete_tag", "delete_branch", "merge_pull_request", "rename_repo",
+    "transfer_repo", "create_pull_request", "publish_release",
+})  # fmt: skip
+"""Kinds of activity that change a repository."""
+
+
+LAG = 1.5
+"""Seconds after a push in which a quiet server writes its list of activities."""
+
+CATCHES_UP = 12.0
+"""Seconds that a busy server has for a push of which the trial's own output tells."""
+
+
+class GiteaAuditor:
+    """Of one trial, at one server."""
+
+    before_sweep = True  # afterwards the other trial may have removed its repository
+
+    def __init__(self, gitea: Gitea, trial: str, since: float) -> None:
+        self._gitea, self._trial, self._since = gitea, trial, since
+        self._others: dict[str, OtherTrial] = {}
+
+    async def findings(self, ctx: Context) -> Sequence[Finding]:
+        """Repositories without a mark that are new, and those of others that were written."""
+        found = []
+        await asyncio.sleep(LAG)
+        try:
+            repositories = await self._gitea.repositories()
+            if await self._waited_for(repositories, ctx):
+                repositories = await self._gitea.repositories()
+        except Denied as error:
+            ctx.log(f"nobody looks for contamination of {self._where}: {error}")
+            return ()
+        for one in repositories:
+            if one.mark is not None and one.mark.trial != self._trial:
+                self._others[one.mark.trial] = OtherTrial(id=one.mark.trial, run=one.mark.run)
+            is_new = _seconds(one.created) >= self._since
+            if is_new and one.mark is None:
+                found.append(await self._made(one))
+            elif _seconds(one.updated) >= self._since and not self._is_own(one):
+                found += await self._written(one)
+        return found
+
+    def _is_own(self, one: Listed) -> bool:
+        return one.mark is not None and one.mark.trial == self._trial
+
+    async def _waited_for(self, repositories: Sequence[Listed], ctx: Context) -> Sequence[str]:
+        """The repositories of others to which this trial pushed, by its own output; the server's list has the push."""
+        pushes = await asyncio.to_thread(lambda: [*lines_with(rf"^To \S*{self._host}", ctx.folder)])
+        others = [one.name for one in repositories if not self._is_own(one)]
+        awaited = [name for name in others if any(re.search(self._pushed_to(name), line) for line in pushes)]
+        end = asyncio.get_running_loop().time() + CATCHES_UP
+        for name in awaited:
+            while not await self._writers(name):
+                if asyncio.get_running_loop().time() > end:
+                    ctx.log(f"the output shows a push to {name}, and {self._where} shows none", "warning")
+                    break
+                await asyncio.sleep(0.2)
+        return awaited
+
+    def others(self) -> Sequence[OtherTrial]:
+        return list(self._others.values())
+
+    async def close(self) -> None:
+        await self._gitea.web.close()
+
+    async def _made(self, one: Listed) -> Finding:
+        who, at = next(iter(await self._writers(one.name)), ("", _seconds(one.created)))
+        mine = self._trial in f"{one.name} {who}"
+        return Finding(
+            what=f"Repository {one.name}", change="made", where=self._where,
+            mark="no run's mark", by=_by(who, at), at=at,
+            blame=Blame.THIS if mine else Blame.NOBODY,
+            evidence="it, or who made it, carries the id of this trial, and it still exists" if mine else "",
+            advice="make it by the step `git_repository`, which removes it", words=(one.name,),
+            traces=(self._pushed_to(one.name),),
+        )  # fmt: skip
+
+    async def _written(self, one: Listed) -> list[Finding]:
+        writers = await self._writers(one.name)
+        if not writers:
+            return []
+        who, at = next((pair for pair in writers if self._trial in pair[0]), writers[0])
+        mine = self._trial in who
+        return [
+            Finding(
+                what=f"Repository {one.name}",
+                change="changed",
+                where=self._where,
+                mark=f"mark of the trial {one.mark.trial}" if one.mark else "no run's mark",
+                by=_by(who, at),
+                at=at,
+                blame=Blame.THIS if mine else Blame.NOBODY,
+                evidence=f"{who} is the account of this trial" if mine else "",
+                advice="write to the trial's own repository, `${{ steps.ID.outputs.clone_url }}`",
+                words=(one.name,),
+                traces=(self._pushed_to(one.name),),
+                proven=True,
+            )
+        ]
+
+    async def _writers(self, name: str) -> list[tuple[str, float]]:
+        """Who changed a repository since the beginning, the last one first."""
+        told = await self._gitea.get(f"/repos/{quote(name)}/activities/feeds", limit=50) or ()
+        found: list[tuple[str, float]] = []
+        for row in told:
+            at = _seconds(row.get("created"))
+            if row.get("op_type") in WRITES and at >= self._since:
+                user: Mapping[str, Any] = row.get("act_user") or {}
+                found.append((str(user.get("login") or "somebody"), at))
+        return found
+
+    @property
+    def _where(self) -> str:
+        return f"the Git server {self._gitea.place}"
+
+    def _pushed_to(self, name: str) -> str:
+        """What git prints after a push."""
+        return rf"^To \S*{self._host}\S*[/:]{re.escape(name)}(?:\.git)?/?$"
+
+    @property
+    def _host(self) -> str:
+        """An expression for the server within a URL, with or without its port."""
+        host = re.escape(self._gitea.place.partition("/")[0])
+        return rf"(?:{host}|{host.partition(':')[0]}\b)"
+
+
+def _by(who: str, at: float) -> str:
+    return f"{who or 'somebody'} at {datetime.fromtimestamp(at, UTC):%H:%M:%SZ}"
+
+
+def _seconds(time: object) -> float:
+    try:
+        return datetime.fromisoformat(str(time)).timestamp()
+    except ValueError:
+        return 0.0
