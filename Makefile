@@ -15,19 +15,21 @@ KILL_ARGS ?=
 EXAMPLE_ARGS ?=
 PROSE_ARGS ?=
 TRUTH_ARGS ?=
-# Services, container engines, virtual machines, and the tools to build libvirt-python and the node images.
-BACKENDS := etcd-server postgresql redis-server gh \
+# Services, container engines, virtual machines, the tools to build libvirt-python and the node images, and the parts of
+# a Kubernetes node.
+BACKENDS := etcd-server postgresql redis-server prometheus gh \
 	podman runc netavark aardvark-dns catatonit iptables docker.io \
 	libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients qemu-system-x86 qemu-utils dnsmasq-base iproute2 \
 	libvirt-dev pkg-config gcc python3-dev \
-	mmdebstrap e2fsprogs lz4
+	mmdebstrap e2fsprogs lz4 \
+	containerd containernetworking-plugins conntrack busybox-static
 
 # Where this is set, each command that a test starts would compile Seatrial anew: half of its time.
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo docs reference example-compose example-ansible example-consultancy example-pytest example-redis example-tofu example-webapp test check prose format truth bench bench-machines bench-preflight bench-traps backends dist pins clean
+.PHONY: help install demo docs reference example-compose example-ansible example-consultancy example-kubernetes example-operator example-pytest example-redis example-tofu example-webapp test check prose format truth bench bench-kubernetes bench-machines bench-preflight bench-traps backends dist pins cluster cluster-down clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +67,12 @@ example-redis: $(STAMP) ## Deploy Redis with Sentinel by bash scripts, take the 
 example-compose: $(STAMP) ## Deploy a compose file with a web site and PostgreSQL, lose the database and get it back
 	$(BIN)/python -m scripts.with_tools seatrial run examples/compose/trial.yaml $(EXAMPLE_ARGS)
 
+example-kubernetes: $(STAMP) ## Deploy two pods in a real cluster, lose one, stop and start them (needs root and `make backends`)
+	$(BIN)/python -m scripts.with_tools seatrial run examples/kubernetes/trial.yaml $(EXAMPLE_ARGS)
+
+example-operator: $(STAMP) ## Three flows of an operator at once, in one cluster, with one Git server and one Prometheus (needs root and `make backends`)
+	$(BIN)/python -m scripts.operator $(EXAMPLE_ARGS)
+
 example-tofu: $(STAMP) ## Deploy containers with OpenTofu, lose one and get it back (needs root, Podman and `make backends`)
 	$(BIN)/python -m scripts.with_tools seatrial run examples/tofu/seatrial.yaml $(EXAMPLE_ARGS)
 
@@ -101,6 +109,9 @@ bench: $(STAMP) ## Benchmark against Chaos Toolkit, Robot Framework and pytest (
 bench-machines: $(STAMP) ## Benchmark containers and virtual machines against hand-written scripts (BENCH_ARGS="--only ready,health")
 	$(BIN)/python -m benchmarks.machines $(BENCH_ARGS)
 
+bench-kubernetes: $(STAMP) ## Benchmark Deployments in a real cluster against Chainsaw (needs root, Go and `make backends`)
+	$(BIN)/python -m benchmarks.kubernetes $(BENCH_ARGS)
+
 bench-preflight: $(STAMP) ## Benchmark preflight against the same commands in a plain shell (BENCH_ARGS="--only overhead")
 	$(BIN)/python -m benchmarks.preflight $(BENCH_ARGS)
 
@@ -112,7 +123,7 @@ kills: $(STAMP) ## Kill Seatrial at random moments, clean, and look for anything
 
 # Tests start their own services, so a temporary policy stops apt from starting any, unless the machine has a policy.
 # Installed packages are not upgraded. The images are in the user's cache folder, rebuilt when their sources change;
-# so are Docker Compose, OpenTofu (both need Go), ansible-core and podman-compose, by their versions.
+# so are Docker Compose, OpenTofu, Gitea, Kubernetes, etcd and Helm (they need Go), ansible-core and podman-compose, by versions.
 backends: ## Install the Debian packages of the back ends, build the node images and the real tools (needs root)
 	@test "$$(id -u)" = 0 || { echo "make backends installs Debian packages ($(BACKENDS)) and needs root: sudo make backends" >&2; exit 1; }
 	@command -v apt-get >/dev/null || { echo "make backends supports only apt-get. Install the equivalents of these packages: $(BACKENDS)" >&2; exit 1; }
@@ -129,6 +140,12 @@ backends: ## Install the Debian packages of the back ends, build the node images
 	$(PYTHON) -m scripts.node_images
 	$(PYTHON) -m scripts.real_tools
 	@rm -f $(STAMP)
+
+cluster: $(STAMP) ## Start a Kubernetes cluster with two nodes for yourself and for tests (needs root and `make backends`)
+	$(BIN)/python -m scripts.cluster up
+
+cluster-down: $(STAMP) ## Remove it as soon as no test uses it
+	$(BIN)/python -m scripts.cluster down
 
 reference: $(STAMP) ## Write docs/reference/ anew from the code
 	$(BIN)/python -m scripts.reference

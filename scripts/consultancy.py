@@ -170,6 +170,13 @@ def in_containers() -> tuple[str, ...]:
     return ("--set", f"python={base}", "--set", f"node={base}", "--set", f"postgres={engines.POSTGRES}")
 
 
+def pushed(image: str, there: str) -> None:
+    """Push an image of the store to a registry of this machine, without TLS."""
+    engine = asyncio.run(find())
+    argv = [engine.program, "push", "--quiet", "--tls-verify=false", image, there]
+    _run(argv, env=engine.environment())
+
+
 def _base(engine: Engine) -> str:
     requirements = sorted((EXAMPLE / "requirements").glob("*.txt"))
     key = _key(requirements, [CONTAINERFILE, NPM, toolbox.RECIPE.key()])

@@ -40,13 +40,23 @@ class LeftOut(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class GoModule:
-    """A program in a Go module."""
+    """Programs in a Go module."""
 
     module: str
-    package: str
-    """Its folder in the module."""
+    packages: Sequence[str]
+    """Their folders in the module; one gets the name of the tool's program, of several each keeps its own."""
     variables: Sequence[str] = ()
     """What the linker sets, so that the program says its version."""
+    tags: Sequence[str] = ()
+    """Build tags."""
+    c: bool = False
+    """Whether it has parts in C, so that it needs gcc."""
+    folders: Sequence[str] = ()
+    """Folders of the module that the program reads: they are beside `bin/`."""
+    siblings: str | None = None
+    """The version of the modules from the same repository, where its go.mod requires them as v0.0.0."""
+    toolchain: str = ""
+    """The version of Go that builds it, where newer ones cannot."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +69,8 @@ class Tool:
     """The one that a test starts to see whether the tool works."""
     go: GoModule | None = None
     pypi: Sequence[str] = ()
+    peer: bool = False
+    """Whether only a benchmark asks for it, by its name."""
 
     @property
     def key(self) -> str:
@@ -89,13 +101,14 @@ def tools() -> Mapping[str, Tool]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Make the requested tools; 0, or 1 with the reasons on standard error."""
     parser = argparse.ArgumentParser(prog="real_tools", description=(__doc__ or "").partition("\n\n")[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(tools())}; all when none is named")
+    told = f"{', '.join(tools())}; when none is named, all but those of benchmarks"
+    parser.add_argument("names", nargs="*", metavar="NAME", help=told)
     parser.add_argument("--force", action="store_true", help="make them again even when they are there")
     options = parser.parse_args(argv)
     if unknown := [name for name in options.names if name not in tools()]:
         parser.error(f"{', '.join(unknown)}: no such tool; there are {', '.join(tools())}")
     failed = False
-    for name in options.names or tools():
+    for name in options.names or [name for name, tool in tools().items() if not tool.peer]:
         try:
             provide(tools()[name], force=options.force)
         except LeftOut as missing:
@@ -132,12 +145,28 @@ def _build(tool: Tool, source: GoModule, folder: Path) -> None:
         for path in (copy, *copy.rglob("*")):
             path.chmod(path.stat().st_mode | 0o200)
         linker = " ".join(["-s", "-w", *(f"-X {variable}" for variable in source.variables)])
-        build = [go, "-C", str(copy), "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", linker]
-        run(
-            [*build, "-o", folder / "bin" / tool.program, source.package],
-            folder / "build.log",
-            env={"CGO_ENABLED": "0", "GOWORK": "off"},
-        )
+        log, settings = folder / "build.log", {"CGO_ENABLED": "1" if source.c else "0", "GOWORK": "off"}
+        settings |= {"GOTOOLCHAIN": source.toolchain} if source.toolchain else {}
+        # go.sum lacks the modules that were folders; Go compares them with its checksum database.
+        mode = "-mod=mod" if _take_published(go, copy, source.siblings, log) else "-mod=readonly"
+        build = [go, "-C", str(copy), "build", mode, "-trimpath", "-buildvcs=false", "-ldflags", linker]
+        build += ["-tags", ",".join(source.tags)] if source.tags else []
+        out = f"{folder / 'bin'}/" + (tool.program if len(source.packages) == 1 else "")
+        run([*build, "-o", out, *source.packages], log, env=settings)
+        for name in source.folders:
+            shutil.copytree(copy / name, folder / name)
+
+
+def _take_published(go: str, copy: Path, siblings: str | None, log: Path) -> bool:
+    """Take the releases of modules that go.mod has in folders beside it; False: there are none."""
+    edit = [go, "-C", str(copy), "mod", "edit"]
+    mod = json.loads(subprocess.run([*edit, "-json"], capture_output=True, check=True).stdout)
+    folders = [entry["Old"]["Path"] for entry in mod.get("Replace") or () if "Version" not in entry["New"]]
+    unnumbered = [entry["Path"] for entry in mod.get("Require") or () if entry["Version"] == "v0.0.0"]
+    changes = [f"-dropreplace={name}" for name in folders] + [f"-require={name}@v{siblings}" for name in unnumbered]
+    if changes:
+        run([*edit, *changes], log)
+    return bool(changes)
 
 
 def _module(go: str, name: str) -> Path:

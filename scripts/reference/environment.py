@@ -12,7 +12,8 @@ READ = {
     "SEATRIAL_CACHE_DIR": "The folder of caches: results and images of preflight, images of providers. "
     "Default: `$XDG_CACHE_HOME/seatrial`, else `~/.cache/seatrial`.",
     "SEATRIAL_LOCAL_CONFINEMENT": "`plain` runs the nodes of `local` without namespaces. For tests of Seatrial itself.",
-    "E2E_GITEA_API_URL": "Handed on to every process of a trial. Default: `http://localhost:13000/api/v1`.",
+    "E2E_GITEA_API_URL": "Handed on to every process of a trial; a shared service named `gitea` sets it. "
+    "Default: `http://localhost:13000/api/v1`.",
 }
 """Your variables, besides the settings and other tools' variables."""
 
@@ -25,6 +26,13 @@ FOREIGN = {
     "GH_TOKEN, GITHUB_TOKEN": "The token for the system `github-actions` and the step `dispatch_workflow`.",
     "GITHUB_REPOSITORY, GITHUB_API_URL": "The repository and the API for these, unless the document names them.",
     "LIBVIRT_DEFAULT_URI": "The daemon of the provider `libvirt`, unless the settings name one.",
+    "AWS_PROFILE, AWS_REGION": "The account and region of the provider `aws`, with all others of the AWS SDK.",
+    "HCLOUD_TOKEN, HCLOUD_CONTEXT, HCLOUD_CONFIG, HCLOUD_ENDPOINT": "The project of the provider `hetzner`.",
+    "DIGITALOCEAN_ACCESS_TOKEN, DIGITALOCEAN_TOKEN, DIGITALOCEAN_API_URL": "The account of the provider "
+    "`digitalocean`.",
+    "XDG_CONFIG_HOME": "The contexts of hcloud and doctl are below it. Default: `~/.config`.",
+    "GOOGLE_APPLICATION_CREDENTIALS, GOOGLE_CLOUD_PROJECT": "The key file and the project of the provider `gcp`.",
+    "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE": "Another endpoint of Compute Engine, as for gcloud: a stand-in.",
     "CLOUDSTACK_ENDPOINT, CLOUDSTACK_KEY, CLOUDSTACK_SECRET": "The account of the provider `cloudstack`.",
 }
 """Variables of other tools, read by Seatrial."""
@@ -41,6 +49,8 @@ SET = {
     "SEATRIAL_DEPLOYMENT_ID": "The id of the deployment: test id and trial id.",
     "SEATRIAL_DEPLOYMENT_DIR": "The folder of the deployment, for the commands of steps and systems.",
     "SEATRIAL_PORT_": "With the name of a port of the system `command` behind it: the leased port.",
+    "SEATRIAL_SERVICE_": "With the name of a shared service in capitals and `_URL`, `_ADDRESS` or `_PORT` behind it: "
+    "where it is.",
     "SEATRIAL_NODE_NAME": "On a node of `local`: its name.",
     "SEATRIAL_NODE_ADDRESS": "On a node of `local`: its address.",
     "SEATRIAL_NODE_FOLDER": "On a node of `local`: its folder.",
@@ -48,17 +58,28 @@ SET = {
 }
 """The variables of a trial's processes."""
 
+SET_FOR_OTHERS = {
+    "TMPDIR": "A folder of the trial's own for temporary files, removed at its end; for commands on this host.",
+    "GIT_CONFIG_GLOBAL": "Git settings of the trial's own; they include yours. `git config --global` changes these, "
+    "from Git 2.32 on. For commands on this host.",
+}
+"""Variables of other tools, set for the commands of a trial."""
+
 INTERNAL = {
     "SEATRIAL_NODE": "marks the processes of a node of `local`",
     "SEATRIAL_INIT_PID": "names the init of a node of `local` to its programs",
     "SEATRIAL_STEP_TAG": "marks the programs of a step for the sweep",
+    "SEATRIAL_SERVICE": "marks the processes of a shared service",
     "SEATRIAL_STEP": "is a label, not a variable",
+    "SEATRIAL_ALARM": "marks the process that ends a fault when its time is up",
     "SEATRIAL_EXEC": "marks a command in a container, to end it later",
     "SEATRIAL_ANSIBLE_EVENTS": "names the file for the events of playbooks to the callback plugin",
     "SEATRIAL_LINE": "carries your command to a shell on a node, unseen in its arguments",
     "SEATRIAL_ENV": "carries your variables to a shell on a node",
     "SEATRIAL_WIRE": "what that shell does around your command",
     "SEATRIAL_GIVEN_": "carries your variables into a container, unseen by its command line",
+    "SEATRIAL_DEBUG": "marks the processes of a debug container's own",
+    "SEATRIAL_PROCESS": "names a process of the target to a script in a debug container",
     "SEATRIAL_PYTHON": "is a placeholder in commands of the sample",
     "SEATRIAL_TRY": "is for the contract suite of providers",
 }
@@ -81,7 +102,7 @@ def environment() -> Page:
     page.say(
         "Every process of a trial has these in its environment: commands of steps, deployers, services, SSH sessions."
     )
-    page.table(("Variable", "Meaning"), _rows(SET))
+    page.table(("Variable", "Meaning"), _rows(SET | SET_FOR_OTHERS))
     page.heading("Internal")
     page.say("Seatrial uses these itself. Do not rely on them: " + ", ".join(f"`{name}`" for name in INTERNAL) + ".")
     return page

@@ -8,8 +8,8 @@ from pathlib import Path
 import yaml
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference" / "examples"
-ON = {"compose": "containers"}
-"""The provider of a system's example; else `local`."""
+ON = {"compose": "containers", "inject": "containers"}
+"""The provider of an example; else `local`."""
 FILES = {"step": "steps.yaml", "check": "checks.yaml", "system": "systems.yaml", "provider": "providers.yaml"}
 
 
@@ -30,13 +30,13 @@ def examples(kind: str) -> Mapping[str, str]:
 def document(kind: str, name: str) -> str:
     """A whole document around an example."""
     text = examples(kind)[name]
-    provider = "cloudstack" if name.startswith("cloudstack") else "local"
+    provider = "cloudstack" if name.startswith("cloudstack") else ON.get(name, "local")
     if kind == "step":
         return _suite(provider, _indented(text, 6))
     if kind == "check":
         return _suite(provider, "      - step: validate\n        checks:\n" + _indented(text, 10))
     if kind == "system":
-        return "system:\n" + _indented(text, 2) + _suite(ON.get(name, "local"), "      - step: deploy\n")
+        return "system:\n" + _indented(text, 2) + _suite(provider, "      - step: deploy\n")
     return _suite(name, "      - step: deploy\n")
 
 

@@ -32,11 +32,14 @@ SUITE = {
     "artifacts/nodes/NODE/": "console and service log of each node, saved before its removal",
     "artifacts/diagnostics/NODE/": "of a suite that did not pass: service, console, disk, network, processes, power, "
     "uptime; `missing.txt` lists the rest, with reasons",
+    "artifacts/diagnostics/resources/": "of such a suite: the state of what steps made, such as a Git repository",
+    "artifacts/diagnostics/shared/": "of such a suite: the values of the metrics of its `prometheus` checks",
 }
 """In the folder of a suite."""
 
 ELSEWHERE = {
     "$XDG_STATE_HOME/seatrial/leases/": "who holds each port, address and exclusive environment, across projects",
+    "$XDG_STATE_HOME/seatrial/services/NAME/": "the record, log, data and locks of a shared service, for you alone",
     "$SEATRIAL_CACHE_DIR/preflight/": "results kept by preflight",
     "$SEATRIAL_CACHE_DIR/libvirt/": "findings about KVM",
     "$SEATRIAL_CACHE_DIR/images/": "node images of `make backends`",

@@ -12,7 +12,8 @@ from fnmatch import fnmatch
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from types import CodeType
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args
 
 import pytest
 
@@ -63,7 +64,9 @@ def fixture(document: str | Path, *, scope: Scope = "function", name: str | None
     Tests get a cluster with plain methods, and are skipped where the suite cannot run. What the tests found is the
     verdict of the run.
     """
-    path = Path(sys._getframe(1).f_globals.get("__file__", "")).parent / document
+    caller = sys._getframe(1)
+    _require_place_and_scope(caller.f_code, scope)
+    path = Path(caller.f_globals.get("__file__", "")).parent / document
 
     def cluster(request: pytest.FixtureRequest) -> Iterator[BlockingCluster]:
         deployment, made = _deploy(path, options)
@@ -77,6 +80,20 @@ def fixture(document: str | Path, *, scope: Scope = "function", name: str | None
 
     decorate: Callable[..., Any] = pytest.fixture(scope=scope, name=name)
     return decorate(cluster)
+
+
+def _require_place_and_scope(caller: CodeType, scope: object) -> None:
+    """UsageError for a fixture within a test, where pytest does not find it, and for an unknown scope."""
+    from seatrial.errors import UsageError, nearest
+
+    where = f"{Path(caller.co_filename).name}:{caller.co_name}"
+    if caller.co_name.startswith("test"):
+        raise UsageError(
+            f"{where}: seatrial.fixture is for the module: write `cluster = seatrial.fixture(…)` above, and take "
+            "`cluster` as an argument\n    within one test: with seatrial.deployed(…) as cluster:"
+        )
+    if isinstance(scope, str) and scope not in get_args(Scope):
+        raise UsageError(f"seatrial.fixture: unknown scope {scope!r}; {nearest(scope, get_args(Scope))}")
 
 
 def _deploy(path: Path, options: Mapping[str, Any]) -> tuple[Deployed, BlockingCluster]:

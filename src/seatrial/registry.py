@@ -6,6 +6,7 @@ import contextlib
 import functools
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import make_dataclass
@@ -34,7 +35,7 @@ INTERNAL: Mapping[tuple[str, str], str] = {
 }
 """Built-ins for internal use, not allowed in documents; `clean` finds them through the ledger."""
 
-RESERVED = {"step": ("heal", "inject", "workload")}
+RESERVED = {"step": ("workload",)}
 """Names for later use, not allowed in documents or plugins."""
 
 C = TypeVar("C")
@@ -226,7 +227,12 @@ def _names_of(package: str) -> Iterable[tuple[str, str]]:
     except ModuleNotFoundError:
         return
     folder = Path(__file__).parent.joinpath(*package.split("."))
-    names = (entry.stem for entry in folder.glob("*") if entry.suffix == ".py" or (entry / "__init__.py").is_file())
+    with os.scandir(folder) as entries:
+        names = [entry.name.removesuffix(".py") for entry in entries if _is_module(entry)]
     hidden = getattr(home, "PARTS", ())
     yield from ((name, f"{package}.{name}") for name in names if not name.startswith("_") and name not in hidden)
     yield from ((name, f"{package}.{module}") for name, module in getattr(home, "ALIASES", {}).items())
+
+
+def _is_module(entry: os.DirEntry[str]) -> bool:
+    return entry.name.endswith(".py") or (entry.is_dir() and Path(entry, "__init__.py").is_file())

@@ -9,7 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from tests.acceptance.compose_project import here
 from tests.acceptance.harness import Project, processes_of
+
+__all__ = ["here", "project"]
 
 
 @pytest.fixture

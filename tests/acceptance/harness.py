@@ -76,11 +76,16 @@ class Project:
         found += [
             f"lease {p.relative_to(self.folder)}"
             for p in (self.folder / "xdg").rglob("*")
-            if p.is_file() and p.name != "ledger.key"
+            if p.is_file() and p.name != "ledger.key" and not _is_kept_of_a_service(p)
         ]
         found += [f"ledger {p.name}" for p in (self.folder / ".seatrial" / "ledger").glob("*")]
         found += [f"state {p}" for p in self.folder.glob(".seatrial/runs/*/*/state")]
         return found
+
+
+def _is_kept_of_a_service(file: Path) -> bool:
+    """Logs and locks of a service stay; its record says that it is there."""
+    return file.parent.parent.name == "services" and file.name != "service.json"
 
 
 LEDGER_KILLER = '''

@@ -85,6 +85,7 @@ FAULTS: dict[str, Fault] = {
     "a_wrong_vault_password": (
         {"host_vars/n1.yml": "vault", "password": "right", "wrong": "wrong"}, {"vault_password_file": "wrong"}, DEPLOY,
         "unknown", "Decryption failed"),
+    "no_variables_at_all": ({"deploy.yml": play(shell("exit 9"))}, {"variables": None}, DEPLOY, "failed", "'exit 9'"),
     "the_tool_is_missing": ({}, {"env": {"PATH": "/nowhere"}}, DEPLOY, "unknown", "`pip install ansible-core`"),
     "the_tool_is_too_old": (
         {"bin/ansible-playbook": "#!/bin/sh\necho 'ansible-playbook 2.9.27'\n"}, {"env": {"PATH": OWN_BIN}}, DEPLOY,
@@ -187,6 +188,30 @@ def test_a_node_is_stopped_and_started_by_its_playbooks_and_each_task_is_told(tm
         told
     )
     assert any(text.startswith("deploy: exit 4: ignored on n") for text in told), told
+    assert project.left() == []
+
+
+def test_a_kept_cluster_is_taken_up_and_what_a_node_cannot_do_is_refused_before_it_is_announced(tmp_path, programs):
+    project = Project(tmp_path)
+    laid_out(tmp_path / "site", {}, programs)
+    document = suite(
+        "deploy",
+        {"step": "stop_node", "target_node": "n1"},
+        {"step": "restart_node", "target_node": "n2"},
+        validate("cluster_degraded", "health_status[n1].service!=ok"),
+        {"step": "start_node", "target_node": "n1"},
+        validate("cluster_status"),
+        system=system("site", rule="any"),
+    )
+    path, env = project.write("kept.json", document), environment(project, programs)
+    refused = project.seatrial("run", path, "--keep", "failed", env=env, timeout=200)
+    assert refused.returncode == 3, refused.stdout + refused.stderr
+    assert "n2 has `local` in the inventory, not SSH, so it cannot reboot in the guest" in refused.stdout
+    assert [one["data"]["fault"] for one in project.events() if one["kind"] == "fault"] == ["stop"]
+    here = project.seatrial("shell", "last", "n1", "--", "echo", "here", env=env)
+    assert (here.returncode, here.stdout) == (0, "here\n"), here.stderr
+    done = project.seatrial("step", "last", "4..", "--keep", "never", env=env, timeout=200)
+    assert done.returncode == 0, done.stdout + done.stderr
     assert project.left() == []
 
 

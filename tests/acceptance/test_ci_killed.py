@@ -64,11 +64,11 @@ def quick(*steps: Document | str, **more: Any) -> Document:
 
 
 POINTS = [
-    ("after", 3),  # the intent is written, nothing was asked for
-    ("before", 4),  # it was asked for, and its id is not written
-    ("after", 4),
-    ("before", 5),  # it was torn down, and that is not written
+    ("after", 4),  # the intent is written, nothing was asked for
+    ("before", 5),  # it was asked for, and its id is not written
     ("after", 5),
+    ("before", 6),  # it was torn down, and that is not written
+    ("after", 6),
 ]
 
 
@@ -86,7 +86,7 @@ def test_killed_at_any_record_nothing_stands_after_clean(details: Any, when: str
         left: list[Lister] = [Project.left, partial(stands, server, REPOSITORY)]
         assert_clean_leaves_nothing(port, left, "killed")
         torn = [run for run in server.runs(REPOSITORY) if run.workflow.path.endswith("teardown.yml")]
-        assert len(torn) == (0 if (when, record) == ("after", 3) else 1), torn
+        assert len(torn) == (0 if (when, record) == ("after", 4) else 1), torn
         assert server.token not in port.told()
 
 
@@ -171,7 +171,7 @@ def test_clean_sits_out_faults_of_the_server_and_runs_that_are_late(server: GitH
     server.add_repository(REPOSITORY, files=FILES)
     port = Port(tmp_path, server)
     server.plant(LateRuns(seconds=0.5))
-    assert killed_at_record(port, port.write("trial.json", quick("deploy")), 4, when="before")
+    assert killed_at_record(port, port.write("trial.json", quick("deploy")), 5, when="before")
     server.plant(ServerErrors(times=2))
     assert_clean_leaves_nothing(port, [Project.left, partial(stands, server, REPOSITORY)], "killed")
     assert [run.conclusion for run in server.runs(REPOSITORY)] == ["success", "success"]
@@ -180,7 +180,7 @@ def test_clean_sits_out_faults_of_the_server_and_runs_that_are_late(server: GitH
 def test_clean_without_a_token_says_what_it_needs_and_keeps_the_record(server: GitHubServer, tmp_path: Path) -> None:
     server.add_repository(REPOSITORY, files=FILES)
     port = Port(tmp_path, server)
-    assert killed_at_record(port, port.write("trial.json", quick("deploy")), 4, when="after")
+    assert killed_at_record(port, port.write("trial.json", quick("deploy")), 5, when="after")
     bare = {name: value for name, value in port.environment.items() if name != "GH_TOKEN"}
     cleaned = port.seatrial("clean", env={**bare, "GH_CONFIG_DIR": str(tmp_path / "none")})
     assert cleaned.returncode == 4
@@ -205,7 +205,7 @@ def test_secrets_of_the_document_are_in_no_file_and_clean_finds_them_in_the_envi
             teardown={"deadlines": QUICK, "inputs": {"password": "${{ secrets.DB_PASSWORD }}"}},
             token="${{ secrets.DEPLOY_TOKEN }}",
         )
-        assert killed_at_record(port, port.write("trial.json", told), 4, when="after")
+        assert killed_at_record(port, port.write("trial.json", told), 5, when="after")
         (ledger,) = port.folder.glob(".seatrial/ledger/*.jsonl")
         assert "${{ secrets.DEPLOY_TOKEN }}" in ledger.read_text()
         bare = {name: value for name, value in port.environment.items() if name != "DB_PASSWORD"}

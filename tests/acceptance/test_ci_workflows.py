@@ -98,7 +98,7 @@ def test_each_fault_has_its_verdict_its_category_and_its_reason(tmp_path: Path) 
     with GitHubServer(scripted()) as server:
         fleet, port = Fleet(server, CASES), Port(tmp_path / "project", server)
         port.folder.mkdir()
-        done = port.seatrial("run", port.write("fleet.json", fleet.document()), "--parallel", 10, timeout=100)
+        done = port.seatrial("run", port.write("fleet.json", fleet.document()), "--parallel", 10, timeout=400)
         rows = {row["name"]: row for row in port.results()["results"]}
         found = {name: [*wrong_in(name, rows[name], fleet)] for name in CASES}
     assert {name: what for name, what in found.items() if what} == {}

@@ -3,102 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import signal
 import socket
-import subprocess
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pytest
 from scripts.images.engines import IMAGE
-from tests.acceptance.containers_project import cache_of_tests
-from tests.acceptance.harness import Document, Project, assert_clean_leaves_nothing, only, suite, until, validate
-from tests.backends import podman, session
+from tests.acceptance.compose_project import BUSY, FAST, SITE, WEB, Here, in_podman, service
+from tests.acceptance.harness import Document, Project, assert_clean_leaves_nothing, until, validate
 
 pytestmark = pytest.mark.slow
-
-LABEL = "com.docker.compose.project"
-SITE = "python3 -m http.server --bind 0.0.0.0 8000"
-FAST = {"interval": "1s", "timeout": "5s", "retries": 2, "start_period": "0s"}
-
-
-def service(command: str = "sleep 100000", **more: Any) -> Document:
-    return {"image": IMAGE, "command": ["sh", "-c", command], "init": True, "stop_grace_period": "1s", **more}
-
-
-WEB = service(SITE, ports=["8123:8000"], healthcheck={"test": ["CMD", "grep", "-q", "1F40 ", "/proc/net/tcp"], **FAST})
-
-BUSY = {"max_attempts": 20, "delay_seconds": 1}
-"""On a busy machine a command in a container may take longer than a link has."""
-
-
-@dataclass(frozen=True)
-class Here:
-    """One tool with its engine, and a project for it."""
-
-    tool: str
-    engine: Callable[..., subprocess.CompletedProcess[str]]
-    project: Project
-
-    def write(self, services: Document, *steps: Any, system: Document | None = None, **more: Any) -> str:
-        (self.project.folder / "compose.yaml").write_text(json.dumps({"services": services, **more.pop("top", {})}))
-        given = {"kind": "compose", "tool": self.tool, **(system or {})}
-        document = {"system": given, **suite("deploy", *steps, provider="containers", **more)}
-        return str(self.project.write("trial.json", document))
-
-    def run(self, *arguments: Any, timeout: float = 200) -> dict[str, Any]:
-        """Run the document; its one row, with nothing left."""
-        done = self.project.seatrial("run", "trial.json", "--format", "none", *arguments, timeout=timeout)
-        assert self.project.runs(), done.stderr
-        row = only(self.project.results()["results"])
-        row["code"], row["said"] = done.returncode, done.stderr
-        assert self.left() == [], row
-        assert self.project.left() == []
-        return row
-
-    def left(self, *_: Any) -> list[str]:
-        """What its engine has of compose projects of this project's trials."""
-        found = []
-        for kind, listing in {
-            "container": ["ps", "--all"],
-            "volume": ["volume", "ls"],
-            "network": ["network", "ls"],
-        }.items():
-            label = f"label=seatrial.project={self.project.folder}"
-            said = self.engine(*listing, "--quiet", "--filter", label).stdout.split()
-            found += [f"{kind} {name}" for name in said]
-        return found
-
-
-@pytest.fixture(
-    params=[
-        pytest.param("podman-compose", marks=[pytest.mark.backend("podman"), pytest.mark.backend("podman-compose")]),
-        pytest.param("compose", marks=[pytest.mark.backend("docker"), pytest.mark.backend("compose")]),
-    ]
-)
-def here(
-    request: pytest.FixtureRequest,
-    project: Project,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path_factory: pytest.TempPathFactory,
-    tool: Callable[[str], Path],
-) -> Iterator[Here]:
-    cache_of_tests(monkeypatch, tmp_path_factory)
-    if request.param == "compose":
-        daemon = session.dockerd()
-        monkeypatch.setenv("DOCKER_HOST", daemon.host)
-        yield Here(str(tool("compose")), daemon.run, project)
-    else:
-        yield Here(str(tool("podman-compose")), _podman, project)
-
-
-def _podman(*words: str) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, **podman.environment()}
-    return subprocess.run(["podman", *words], env=env, capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_services_are_nodes_with_leased_ports_checks_inside_and_powers_and_nothing_is_left(here: Here) -> None:
@@ -232,16 +146,6 @@ def test_it_gets_its_verdict_with_the_reason_and_nothing_is_left(here: Here, fau
     assert planted.said in told
 
 
-def test_a_file_that_the_tool_refuses_fails_with_its_own_words_before_anything_is_made(here: Here) -> None:
-    here.write({"web": service()})
-    (here.project.folder / "compose.yaml").write_text("services:\n  web:\n    image: web\n   command: x\n")
-    row = here.run()
-    assert row["verdict"] == "failed", row["error"]
-    assert "compose.yaml" in row["error"]
-    assert re.search(r"line \d", row["error"])
-    assert not [event for event in here.project.events() if event.get("owner") == "system:compose"]
-
-
 def test_a_fixed_port_that_is_taken_says_nothing_about_the_product(here: Here) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         number = taken.getsockname()[1]
@@ -253,7 +157,7 @@ def test_a_fixed_port_that_is_taken_says_nothing_about_the_product(here: Here) -
 
 def test_a_container_removed_by_others_is_missed(here: Here) -> None:
     mine = f"--filter label=seatrial.project={here.project.folder} --filter label=com.docker.compose.service=web"
-    program = "docker" if here.engine is not _podman else "podman"
+    program = "docker" if here.engine is not in_podman else "podman"
     remove = {"step": "custom_command", "custom_command": f"{program} rm --force $({program} ps --quiet {mine})"}
     here.write(
         {"web": service(), "db": service()}, remove, validate("node_status:db:running"), validate("all_nodes_running")
@@ -262,3 +166,89 @@ def test_a_container_removed_by_others_is_missed(here: Here) -> None:
     assert row["verdict"] == "failed", row["error"]
     assert "web" in row["error"]
     assert [step["status"] for step in row["workflow_steps"]] == ["completed", "completed", "completed", "failed"]
+
+
+def test_a_kept_cluster_is_entered_and_its_steps_run_again_in_another_process(here: Here) -> None:
+    look = {"check": "command", "on": "web", "command": "test -e /tmp/fixed"}
+    here.write(
+        {"web": WEB, "db": service()},
+        validate(look),
+        validate("cluster_status", "node_status:web", retry=BUSY),
+        {"step": "crash_node", "target_node": "db", "method": "destroy"},
+        validate("node_status:db:stopped", "cluster_status!=running", retry=BUSY),
+        {"step": "start_node", "target_node": "db"},
+        validate("cluster_status", retry=BUSY),
+    )
+    row = here.run("--keep", "failed", kept=True)
+    assert (row["verdict"], row["code"]) == ("failed", 1), row["error"]
+    inside = here.project.seatrial("shell", "last", "web", "--", "sh", "-c", "touch /tmp/fixed; echo $E2E_RUN_ID")
+    assert (inside.returncode, inside.stdout.strip()) == (0, row["trial_id"]), inside.stderr
+    again = here.project.seatrial("step", "last", "2..", "--keep", "never", timeout=200)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert here.left() == Project.left(here.project) == []
+
+
+FILES = {
+    "Dockerfile": f"FROM {IMAGE}\nCOPY conf.txt /built\n",
+    "more.yaml": "services: {extra: {extends: {file: base.yaml, service: common}}}\n",
+    "over.yaml": "services: {db: {environment: {OVER: 'yes'}}}\n",
+    "web.env": "W=1\n",
+    ".env": "FROM_ENV=dotenv\n",
+    "conf.txt": "conf\n",
+    "pass.txt": "secret\n",
+}
+
+
+def test_builds_includes_extends_profiles_several_files_configs_and_secrets_are_as_the_tool_has_them(
+    here: Here,
+) -> None:
+    for name, text in FILES.items():
+        (here.project.folder / name).write_text(text)
+    base: Document = {"common": service()}
+    (here.project.folder / "base.yaml").write_text(json.dumps({"services": base}))
+    common: Document = {"extends": {"file": "base.yaml", "service": "common"}}
+    after = {"setup": {"condition": "service_completed_successfully"}, "db": {"condition": "service_healthy"}}
+
+    def inside(node: str, text: str) -> Document:
+        return {"check": "command", "on": node, "command": text}
+
+    here.write(
+        {
+            "web": {
+                **common, "build": ".", "image": "mine/web:dev", "env_file": ["web.env"], "depends_on": after,
+                "environment": {"FROM_ENV": "${FROM_ENV}"}, "secrets": ["pass"],
+                "configs": [{"source": "conf", "target": "/etc/conf"}],
+            },
+            "worker": {**common, "image": "mine/web:dev", "depends_on": ["web"], "deploy": {"replicas": 2}},
+            "db": {**common, "restart": "always", "healthcheck": {"test": ["CMD", "true"], **FAST}},
+            "setup": service("true"),
+            "debug": {**common, "profiles": ["debug"]},
+            "off": {**common, "profiles": ["never"]},
+        },
+        validate(
+            "cluster_status",
+            "node_status:web,worker-1,worker-2,db,debug,extra",
+            inside("web", 'test -e /built && test "$W" = 1 && test "$FROM_ENV" = dotenv'),
+            inside("web", "grep -q secret /run/secrets/pass"),
+            inside("web", f"grep -q conf /etc/conf {'|| true' if here.engine is in_podman else ''}"),
+            inside("worker-2", "test -e /built"),
+            inside("db", 'test "$OVER" = yes'),
+            retry=BUSY,
+        ),
+        {"step": "crash_node", "target_node": "db", "method": "destroy"},
+        validate("node_status:db:stopped"),
+        {"step": "start_node", "target_node": "db"},
+        system={"files": ["compose.yaml", "over.yaml"], "profiles": ["debug"]},
+        top={
+            "include": ["more.yaml"],
+            "configs": {"conf": {"file": "./conf.txt"}},
+            "secrets": {"pass": {"file": "./pass.txt"}},
+        },
+    )  # fmt: skip
+    row = here.run()
+    assert (row["verdict"], row["code"]) == ("passed", 0), (row["error"], row["evidence"], row["said"])
+    warned = "does not put `configs` into containers: web" in json.dumps(here.project.events())
+    assert warned is (here.engine is in_podman)
+    images = here.engine("image", "ls", "--format", "{{.Repository}}").stdout
+    assert row["trial_id"] not in images
+    assert "mine/web" not in images, "the name in the file is the user's own"

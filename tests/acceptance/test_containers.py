@@ -37,7 +37,7 @@ from tests.backends import tables
 pytestmark = [pytest.mark.slow, pytest.mark.backend("podman")]
 
 CLASSIC = Path(__file__).resolve().parents[2] / "examples" / "etcd" / "classic.yaml"
-NODE_IS_MADE = 7
+NODE_IS_MADE = 8
 """The record of the ledger that says so, in a run of one container."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -77,6 +78,9 @@ def test_programs_of_a_run_whose_ledger_cannot_be_read_are_ended_by_their_tags(
     cleaned = project.seatrial("clean")
     assert (cleaned.returncode, "removed process" in cleaned.stdout) == (4, True), cleaned.stdout
     assert processes_of(project.folder) == []
+    trials = {str(event["trial"]) for event in project.events() if event.get("trial")}
+    assert trials
+    assert not [trial for trial in trials if (Path(tempfile.gettempdir()) / f"{trial}-tmp").exists()]
 
 
 def test_programs_of_a_later_seatrial_are_left_to_it(project: Project) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -27,12 +28,13 @@ from tests.backends import tables
 from tests.backends.machines import daemon
 
 from seatrial.providers.libvirt import xml
+from seatrial.providers.libvirt.probing import SECTOR
 from seatrial.providers.libvirt.settings import LibvirtSettings
 
 pytestmark = [pytest.mark.slow, pytest.mark.backend("libvirt")]
 
 CLASSIC = Path(__file__).resolve().parents[2] / "examples" / "etcd" / "classic.yaml"
-RECORDS = 14
+RECORDS = 16
 """Of the ledger of a run of one machine."""
 NODE_IS_INTENDED, NODE_IS_MADE = 8, 9
 """The records that say so: what is killed before the second has not waited for a boot."""
@@ -109,11 +111,20 @@ def test_killed_while_a_machine_boots_nothing_is_left_after_clean(project: Proje
     assert_clean_leaves_nothing(project, [left_in_libvirt(libvirtd), Project.left], "killed in the boot")
 
 
+def test_a_boot_sector_whose_writer_was_killed_is_written_again(project: Project, libvirtd: str) -> None:
+    on_libvirt(project, libvirtd)
+    name = "seatrial-cache-guest-" + hashlib.blake2b(SECTOR, digest_size=4).hexdigest()
+    for _ in range(2):
+        done = project.seatrial("doctor", "libvirt", "--deadline", "180s")
+        assert done.returncode == 0, done.stdout + done.stderr
+        virsh(libvirtd, "vol-wipe", "--pool", POOL, name)  # as of one who was killed before the first byte
+
+
 def test_a_try_of_this_machine_that_was_killed_is_given_back_by_clean_and_by_the_next_try(
     project: Project, libvirtd: str
 ) -> None:
     on_libvirt(project, libvirtd)
-    for command in (["clean"], ["doctor", "libvirt"]):
+    for command in (["clean"], ["doctor", "libvirt", "--deadline", "180s"]):
         trying = project.start("doctor", "libvirt")
         until(lambda: "seatrial-probe-" in virsh(libvirtd, "net-list", "--name"), "the try's network", 60)
         trying.send_signal(signal.SIGKILL)

@@ -481,7 +481,7 @@ def test_every_mistake_in_a_document_is_told_with_its_place_and_nothing_starts(p
     told = [one.partition("error: ")[2] for one in done.stderr.splitlines() if one.startswith("error: ")]
     assert [one.split(": ")[0] for one in told] == [
         f"pipeline.yaml:{place}"
-        for place in ("2:3", "5:15", "7:18", "7:61", "8:18", "8:44", "11:12", "11:13", "12:32", "12:45", "12:63")
+        for place in ("2:3", "5:15", "7:18", "7:61", "8:18", "8:44", "11:13", "12:32", "12:45", "12:63")
     ]
     assert "did you mean 'name'" in done.stderr
     assert "did you mean 'quality'" in done.stderr

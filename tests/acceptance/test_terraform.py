@@ -87,9 +87,10 @@ class Infra(Project):
 
     def suite(self, *steps: Any, system: Mapping[str, object] = {}, size: int = 2, **suite: object) -> Path:
         variables = {"made": str(self.made), **dict(system.get("variables", {}))}  # type: ignore[call-overload]
+        settings = {**SYSTEM, **system, "variables": variables}
         document = {
             "provider": "local",
-            "system": {**SYSTEM, **system, "variables": variables},
+            "system": {key: value for key, value in settings.items() if value is not None},
             "parameters": {"cluster_size": size},
             "test_suites": {"trial": {"workflow": list(steps), **suite}},
         }

@@ -92,6 +92,6 @@ def test_a_parameter_that_was_a_flag_once_is_named_with_its_place(project: Proje
     text = "parameters: {size: 3, used: 1}\n" + document(keys, "{step: init}")
     (project.folder / "a.yaml").write_text(text)
     done = project.seatrial("check", "a.yaml")
-    assert "warning: a.yaml:1:14: the parameter 'size' reaches no command" in done.stderr
+    assert "warning: a.yaml:1:14: nothing reads the parameter 'size'" in done.stderr
     assert "`parameters_as_flags: [init]`" in done.stderr
     assert "'used'" not in done.stderr

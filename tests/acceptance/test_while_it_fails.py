@@ -243,10 +243,11 @@ def test_a_killed_step_leaves_what_clean_gives_back(project: Project) -> None:
 
 
 def test_steps_run_again_on_a_deployers_cluster(project: Project) -> None:
-    up = "test -e $deployment_dir/state"
+    up = 'test -e $deployment_dir/state && test "$SEATRIAL_PORT_WEB" = "$(cat $deployment_dir/state)"'
     system: Document = {
         "kind": "command",
-        "deploy": "echo up >$deployment_dir/state",
+        "ports": ["web"],
+        "deploy": "echo $SEATRIAL_PORT_WEB >$deployment_dir/state",
         "destroy": "rm -f $deployment_dir/state",
         "status": f"""{up} && echo '{{"state": "running"}}' || echo '{{"state": "destroyed"}}'""",
     }

@@ -19,6 +19,7 @@ from seatrial.app.clean import CleanOptions, clean, main
 from seatrial.app.orphans import Cleaned
 from seatrial.engine.leases import Leases
 from seatrial.engine.ledger import Ledger
+from seatrial.errors import UsageError
 from seatrial.model.resource import Resource
 
 PLUGIN = '''
@@ -26,7 +27,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from seatrial import provider
-from seatrial.errors import ToolMissing
+from seatrial.errors import CannotTell, ToolMissing
+from seatrial.errors import UsageError
 from seatrial.model.resource import Resource
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Ships:
         if self.trouble == "missing":
             raise ToolMissing("the program shipyard is not there: apt-get install shipyard")
         if self.trouble:
-            raise RuntimeError(self.trouble)
+            raise (CannotTell if self.trouble == "denied" else RuntimeError)(self.trouble)
     async def find(self, run):
         self._try()
         told = [json.loads(file.read_text()) for file in sorted(self.sea.glob("*.json"))]
@@ -287,7 +289,7 @@ def test_a_provider_whose_extra_is_not_installed_is_skipped_unless_a_ledger_name
     sea: Sea, raised: str
 ) -> None:
     without = PLUGIN.replace("self.sea = ", f"raise {raised}\n        self.sea = ")
-    (sea.project / "ships.py").write_text(without.replace("import ToolMissing", "import ExtraMissing, ToolMissing"))
+    (sea.project / "ships.py").write_text(without.replace("import CannotTell", "import CannotTell, ExtraMissing"))
     assert sea.clean() == Cleaned()
     ledger_of(sea.project, sea.ship("titanic"))
     (left,) = sea.clean().left
@@ -296,7 +298,7 @@ def test_a_provider_whose_extra_is_not_installed_is_skipped_unless_a_ledger_name
 
 def test_settings_that_are_wrong_are_told(sea: Sea) -> None:
     wrong = PLUGIN.replace("self.sea = ", 'raise UsageError("no sea")\n        self.sea = ')
-    (sea.project / "ships.py").write_text(wrong.replace("import ToolMissing", "import UsageError, ToolMissing"))
+    (sea.project / "ships.py").write_text(wrong.replace("import CannotTell", "import CannotTell, UsageError"))
     (left,) = sea.clean().left
     assert left["error"] == "could not list resources: no sea"
 
@@ -308,3 +310,57 @@ def test_one_run_alone_can_be_named(sea: Sea) -> None:
     sea.ship("later", run=other)
     sea.clean(run=DEAD)
     assert sea.afloat == {"later"}
+
+
+ALIVE = "r0000000000000000000000b"
+
+
+def test_a_run_of_another_machine_goes_by_its_tags_and_no_other_does(sea: Sea) -> None:
+    sea.ship("titanic", project="/elsewhere")
+    sea.ship("net", kind="network", project="/elsewhere")
+    sea.ship("olympic", ALIVE, project="/elsewhere")
+    looked = sea.clean(provider="ships", tagged=DEAD, dry_run=True)
+    assert (len(looked.given_back), len(sea.afloat)) == (2, 3)
+    cleaned = sea.clean(provider="ships", tagged=DEAD)
+    assert sea.afloat == {"olympic"}
+    assert cleaned.given_back == ["node titanic (provider:ships)", "network net (provider:ships)"]
+    assert sea.clean(provider="ships", tagged=DEAD).given_back == []
+
+
+def test_expired_resources_go_by_their_tags_and_those_of_an_active_run_stay(sea: Sea) -> None:
+    sea.ship("titanic", project="/elsewhere", expires=LONG_AGO)
+    sea.ship("olympic", ALIVE, project="/elsewhere")
+    sea.ship("britannic", "r0000000000000000000000c", expires=LONG_AGO)
+    ledger = Ledger.open(sea.project / ".seatrial" / "ledger", "r0000000000000000000000c")
+    try:
+        cleaned = sea.clean(provider="ships", expired=True)
+    finally:
+        ledger.close()
+    assert sea.afloat == {"olympic", "britannic"}
+    assert cleaned.alone == [
+        f"node olympic (ships) of run {ALIVE}: expires at {FAR_AWAY}",
+        "run r0000000000000000000000c: still active",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"provider": "ships"}, "name either a run"),
+        ({"provider": "ships", "tagged": DEAD, "expired": True}, "name either a run"),
+        ({"tagged": DEAD}, "name the provider that has resources of run"),
+        ({"provider": "shups", "expired": True}, "unknown provider 'shups'"),
+        ({"expired": True}, "no provider is named"),
+    ],
+)
+def test_tags_are_used_for_what_is_named_alone(sea: Sea, options: dict[str, Any], said: str) -> None:
+    sea.ship("titanic", expires=LONG_AGO)
+    with pytest.raises(UsageError, match=said):
+        sea.clean(**options)
+    assert sea.afloat == {"titanic"}
+
+
+def test_a_list_that_is_denied_is_left_behind(sea: Sea) -> None:
+    sea.settings(trouble="denied")
+    cleaned = sea.clean(provider="ships", expired=True)
+    assert [row["error"] for row in cleaned.left] == ["the search failed: denied"]

@@ -73,6 +73,50 @@ def test_a_document_and_what_it_names_begin_a_round_and_nothing_else(project: Pr
     assert project.left() == []
 
 
+def test_a_folder_is_followed_new_renamed_and_deleted_documents_begin_a_round(project: Project) -> None:
+    folder = project.folder / "trials"
+    folder.mkdir()
+    text = project.write("trials/a.json", suite(CHECKS | {"script": "../check.sh"})).read_text()
+    with watching(project, "trials") as watch:
+        waits(watch, 1)
+        (folder / ".b.json.swp").write_text("noise of an editor")
+        (folder / ".hidden.json").write_text("{")
+        (folder / "notes.txt").write_text("noise")
+        (folder / "b.json.tmp").write_text(text.replace("trial", "second"))
+        (folder / "b.json.tmp").rename(folder / "b.json")  # as editors save
+        waits(watch, 2)
+        (folder / "b.json").rename(folder / "c.json")
+        waits(watch, 3)
+        (folder / "c.json").unlink()
+        waits(watch, 4)
+        (folder / "c.json").write_text(text.replace("trial", "third"))
+        waits(watch, 5)
+        assert [set(head.split(", ")) for head in HEAD.findall(watch.said)] == [
+            {"trials/b.json"}, {"trials/b.json", "trials/c.json"}, {"trials/c.json"}, {"trials/c.json"},
+        ]  # fmt: skip
+        watch.process.send_signal(signal.SIGINT)
+        assert watch.ended() == 130
+    assert len(project.runs()) == 5
+    assert project.left() == []
+
+
+def test_what_gitignore_names_begins_no_round(project: Project) -> None:
+    here = project.folder
+    (here / ".gitignore").write_text("count\n/scenarios/new.json\n")
+    (here / "count").write_text("0\n")
+    (here / "scenarios").mkdir()
+    step = {"step": "custom_command", "custom_command": ["sh", "-c", 'echo again >>"$1"', "sh", "../count"]}
+    project.write("scenarios/a.json", suite(step))
+    with watching(project, here / "scenarios") as watch:
+        waits(watch, 1)
+        (here / "count").write_text("by hand\n")
+        project.write("scenarios/new.json", suite(step))
+        project.write("scenarios/b.json", suite(step))  # one that counts: the watch has seen the others before
+        waits(watch, 2)
+        assert "count changed" not in watch.said
+        assert "new.json" not in watch.said.partition("b.json changed")[0]
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_round_is_stopped_by_a_change_and_by_a_signal(project: Project, number: int, code: int) -> None:
     here = project.folder

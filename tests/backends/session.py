@@ -7,10 +7,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from scripts.cluster import shared
+from scripts.cluster.cluster import BUILT
+from scripts.cluster.spaces import Broken
 from scripts.libvirtd.daemon import Daemon, NoDaemon, start
-from tests.backends import docker, podman, programs, tools
+from tests.backends import dagger, docker, podman, programs, tools
 
-_started: dict[str, docker.Dockerd | Daemon] = {}
+_started: dict[str, docker.Dockerd | Daemon | shared.Use] = {}
 
 
 def _docker() -> str | None:
@@ -42,23 +45,36 @@ def _libvirt() -> str | None:
     return None
 
 
+def _kubernetes() -> str | None:
+    try:
+        _started["kubernetes"] = shared.join()
+    except Broken as error:
+        return str(error)
+    return None
+
+
 KNOWN: Mapping[str, Callable[[], str | None]] = {
     "etcd": lambda: programs.why_not("etcd", "etcd-server"),
     "postgresql": lambda: programs.why_not("postgres", "postgresql"),
     "redis": lambda: programs.why_not("redis-server", "redis-server"),
+    "prometheus": lambda: programs.why_not("prometheus", "prometheus"),
     "npm": lambda: programs.why_not("npm", "npm"),
     "podman": podman.why_not,
     "postgresql in podman": podman.no_database,
     "toolbox in podman": podman.no_toolbox,
     "docker": _docker,
+    "dagger": dagger.why_not,
     "gh": lambda: programs.why_not("/usr/bin/gh", "gh"),
     "libvirt": _libvirt,
-    **{name: functools.partial(tools.why_not, name) for name in tools.NAMES},
+    "kubernetes": _kubernetes,
+    "a cluster of its own": functools.partial(tools.why_not, "kubernetes"),
+    **{name: functools.partial(tools.why_not, name) for name in tools.NAMES if name not in BUILT},
 }
 """Each back end, and what says why it cannot be used here (None when it can), found out by doing."""
 
-APART = ("docker", "libvirt")
-"""Those whose tests all run in one process: one daemon, and never two tests with virtual machines at a time."""
+APART = {"docker": "docker", "libvirt": "machines", "kubernetes": "machines", "a cluster of its own": "machines"}
+"""Those whose tests all run in one process, by its group: one daemon, and never two tests with virtual machines or a
+cluster at a time."""
 
 
 @functools.cache
@@ -83,12 +99,22 @@ def dockerd() -> docker.Dockerd:
     return daemon
 
 
+def cluster() -> shared.Use:
+    """The Kubernetes cluster of all test processes; a test that asks for it has the mark `backend("kubernetes")`."""
+    assert missing("kubernetes") is None
+    use = _started["kubernetes"]
+    assert isinstance(use, shared.Use)
+    return use
+
+
 def end(below: Path) -> list[str]:
     """End the daemons; what tests left in them, and what the projects in a folder left in podman."""
     left: list[str] = []
     for daemon in _started.values():
         if isinstance(daemon, docker.Dockerd):
             left += [*daemon.left(), *daemon.stop()]
+        elif isinstance(daemon, shared.Use):
+            left += [said for said in [daemon.leave()] if said]
         else:
             left += _in_libvirt(daemon.uri)
             left += [said for said in [daemon.stop()] if said]
@@ -110,9 +136,16 @@ def _in_libvirt(uri: str) -> list[str]:
 
 
 def apart(items: list[pytest.Item]) -> None:
-    """Put the tests of such a back end into one group: `--dist loadgroup` gives it to one process."""
+    """Put the tests of such a back end into one group: `--dist loadgroup` gives it to one process. Those of Kubernetes
+    come last: their cluster runs until the end."""
     for item in items:
-        names = {name for mark in item.iter_markers("backend") for name in mark.args}
-        for name in APART:
-            if name in names:
-                item.add_marker(pytest.mark.xdist_group(name))
+        if groups := {APART[name] for name in _names(item) if name in APART}:
+            given = {mark.args[0] for mark in item.iter_markers("xdist_group")}
+            if len(groups | given) > 1:  # pytest-xdist would make a third one of them
+                raise pytest.UsageError(f"{item.nodeid} is in more than one group: {', '.join(groups | given)}")
+            item.add_marker(pytest.mark.xdist_group(groups.pop()))
+    items.sort(key=lambda item: "kubernetes" in _names(item))
+
+
+def _names(item: pytest.Item) -> set[str]:
+    return {name for mark in item.iter_markers("backend") for name in mark.args}

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 import pytest
 
-EVERY, SEED = "SEATRIAL_EVERY_ROW", "SEATRIAL_ROW_SEED"
+EVERY, MORE, SEED = "SEATRIAL_EVERY_ROW", "SEATRIAL_MORE_ROWS", "SEATRIAL_ROW_SEED"
 MARK = "table"
 ON_MACHINES = pytest.mark.table(of="virtual machines", one_in=4)
 """The mark of a test that takes many seconds because its virtual machines are emulated."""
@@ -36,11 +36,17 @@ def every() -> bool:
     return bool(os.environ.get(EVERY))
 
 
+def more() -> bool:
+    """Whether four times as many rows are run as otherwise."""
+    return bool(os.environ.get(MORE))
+
+
 def header() -> str:
     """What is run, and how to run the same again."""
     if every():
         return "tables: every row"
-    return f"tables: a sample of their rows, drawn by {SEED}={os.environ[SEED]} ({EVERY}=yes runs every row)"
+    size = "a larger sample" if more() else "a sample"
+    return f"tables: {size} of their rows, drawn by {SEED}={os.environ[SEED]} ({EVERY}=yes runs every row)"
 
 
 def part(table: str, rows: Iterable[str], one_in: int = ONE_IN) -> set[str]:
@@ -55,7 +61,8 @@ def drawn(tests: Iterable[tuple[str, str, int]], seed: str) -> set[str]:
         tables[table, one_in].append(id)
     kept: set[str] = set()
     for (table, one_in), ids in tables.items():
-        size = min(len(ids), max(LEAST, round(len(ids) / one_in)))
+        wanted = len(ids) / max(1, one_in // 4 if more() else one_in)
+        size = min(len(ids), max(LEAST, round(wanted)))
         kept.update(random.Random(f"{seed} {table}").sample(ids, size))
     return kept
 
@@ -83,5 +90,6 @@ def sample(config: pytest.Config, items: list[pytest.Item]) -> None:
 def explain(item: pytest.Item, report: pytest.TestReport) -> None:
     """Have the failure of a row say how to run that row again, and the others of its sample."""
     if report.failed and item.get_closest_marker(MARK):
-        also = "" if every() else f"\nall of its sample: {SEED}={os.environ[SEED]} make test"
+        which = f"{MORE}=yes {SEED}={os.environ[SEED]}" if more() else f"{SEED}={os.environ[SEED]}"
+        also = "" if every() else f"\nall of its sample: {which} make test"
         report.sections.append(("table", f"this row alone: pytest '{item.nodeid}'{also}"))

@@ -25,6 +25,19 @@ def test_a_seed_draws_the_same_rows_again_and_another_seed_others() -> None:
     assert first != other
 
 
+@pytest.fixture(autouse=True)
+def usual(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sample of the usual size, whatever this run has."""
+    monkeypatch.delenv(tables.MORE, raising=False)
+
+
+def test_a_larger_sample_has_four_times_as_many_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(tables.MORE, "yes")
+    kept = tables.drawn(TABLES, "1")
+    counts = [sum(id.startswith(table) for id in kept) for table in ("long", "dense", "short", "one")]
+    assert counts == [4 * 64 // tables.ONE_IN, 64, tables.LEAST, 1]
+
+
 def test_of_each_table_some_rows_are_drawn_and_over_many_seeds_all_of_them() -> None:
     seen: set[str] = set()
     for seed in range(200):
@@ -49,7 +62,7 @@ def table(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, *arguments: str, **more: str) -> str:
-    left_out = {"SEATRIAL_ROW_SEED", "SEATRIAL_EVERY_ROW", "SEATRIAL_REQUIRE_BACKENDS"}
+    left_out = {tables.SEED, tables.EVERY, tables.MORE, "SEATRIAL_REQUIRE_BACKENDS"}
     env = {name: value for name, value in os.environ.items() if name not in left_out}
     argv = [sys.executable, "-m", "pytest", "-p", "tests.backends.fixtures", "-p", "no:cacheprovider", *arguments]
     done = subprocess.run(

@@ -10,8 +10,16 @@ from pathlib import Path
 from scripts.real_tools import tools
 
 # Looked up before the tests get a cache folder of their own.
-BUILT: Mapping[str, Path] = {name: tool.path for name, tool in tools().items()}
+BUILT: Mapping[str, Path] = {name: tool.path for name, tool in tools().items() if not tool.peer}
 NAMES = (*BUILT, "terraform")
+VERSION = {
+    "kubernetes": "version --client",
+    "compose": "version",
+    "helm": "version",
+    "tofu": "version",
+    "terraform": "version",
+}
+"""What a tool is asked for its version with, if not `--version`."""
 
 
 def path(name: str) -> Path | None:
@@ -29,8 +37,8 @@ def why_not(name: str) -> str | None:
         if name not in BUILT:
             return f"{name} is not installed"
         return f"{BUILT[name]} is missing: `make backends` makes it (alone: python3 -m scripts.real_tools {name})"
-    version = "version" if name in {"compose", "tofu", "terraform"} else "--version"
-    tried = subprocess.run([program, version], capture_output=True, text=True, timeout=60, check=False)
+    argv = [str(program), *VERSION.get(name, "--version").split()]
+    tried = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     if tried.returncode != 0:
-        return f"{program} {version} ended with {tried.returncode}: {tried.stderr.strip()[-300:]}"
+        return f"{' '.join(argv)} ended with {tried.returncode}: {tried.stderr.strip()[-300:]}"
     return None

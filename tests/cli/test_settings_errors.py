@@ -26,6 +26,9 @@ TABLES = {
     "names": ("[names]\nflwo = 'x-{id}'\n", "2:1", "unknown key 'flwo'", "'flow'"),
     "system": ("[system]\nkind = 'command'\ndeplyo = ['true']\n", "3:1", "unknown key 'deplyo'", "'deploy'"),
     "providers": ("[providers.contaners]\nimage = 'x'\n", "1:1", "unknown provider 'contaners'", "'containers'"),
+    "checks": ("[checks.http]\nurll = 'x'\n", "2:1", "unknown key 'urll' of checks.http", "'url'"),
+    "services": ("[services.db]\ncomand = ['x']\n", "2:1", "unknown key 'comand'", "'command'"),
+    "contamination": ("[contamination]\nalow = ['x']\n", "2:1", "unknown key 'alow'", "'allow'"),
     "labels": ("[labels]\nx = [1]\n", "2:5", "labels.x: a list is not text", ""),
     "a value": (
         "[providers.local]\nconfinement = 'strict'\n",
@@ -179,7 +182,7 @@ UNUSED = {
     "the kind": ("[system]\nkind = 'comand'\n", "2:8", "unknown system 'comand'", "'command'"),
     "no kind": ("[system]\ndeploy = ['true']\n", "1:1", "a system needs its `kind`", "allowed: ansible, command"),
     "a value": ("[system]\nkind = 'command'\ndeploy = 3\n", "3:10", "3 is", "allowed: "),
-    "a name": ("[system]\nkind = 'command'\ndeploy = ['${{ nodee.name }}']\n", "3:10", "nodee", ""),
+    "a name": ("[system]\nkind = 'command'\ndeploy = ['${{ nodee.name }}']\n", "3:11", "nodee", ""),
 }
 """Text, place, message, hint of a wrong `[system]`."""
 

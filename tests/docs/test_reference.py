@@ -50,6 +50,11 @@ def test_check_accepts_an_example(kind: str, name: str, tmp_path: Path, monkeypa
     monkeypatch.setenv("GH_TOKEN", "another one")
     (tmp_path / "hosts.ini").write_text("n11 ansible_host=192.0.2.11\n")
     (tmp_path / "compose.yaml").write_text("services: {web: {image: web}}\n")
+    (tmp_path / "k8s").mkdir()
+    (tmp_path / "k8s" / "web.yaml").write_text("{apiVersion: v1, kind: Pod, metadata: {name: web}}\n")
+    (tmp_path / "chart").mkdir()
+    (tmp_path / "chart" / "Chart.yaml").write_text("{apiVersion: v2, name: shop, version: 1.0.0}\n")
+    (tmp_path / "values.yaml").touch()
     for playbook in ("site.yml", "remove.yml", "stop.yml", "start.yml"):
         (tmp_path / playbook).write_text("- hosts: web\n")
     (tmp_path / "vault-password").touch()

@@ -101,7 +101,7 @@ WRONG = {
         "steps: [{step: deploy}]\nsystem: {kind: command, deplyo: x}\n",
         "2: Property deplyo is not allowed.",
     ),
-    "a provider": ("provider: dokcer\nsteps: [{step: deploy}]\n", '1: Value is not accepted. Valid values: "clouds'),
+    "a provider": ("provider: dokcer\nsteps: [{step: deploy}]\n", '1: Value is not accepted. Valid values: "aws'),
     "a duration": ("steps: [{step: wait, for: 10 sec}]\n", "1: Write a number of seconds, or like 500ms"),
 }  # fmt: skip
 
@@ -116,7 +116,7 @@ def test_the_providers_of_a_deployer_have_names_of_their_own(editor: Editor) -> 
     steps = "steps: [{step: deploy}]"
     assert editor.marks(f"provider: aws\nsystem: {{kind: command}}\n{steps}\n") == []
     assert editor.marks(f"system: {{kind: command}}\ntest_suites: {{a: {{provider: aws, {steps}}}}}\n") == []
-    assert editor.marks(f"system: {{kind: processes}}\ntest_suites: {{a: {{provider: aws, {steps}}}}}\n") != []
+    assert editor.marks(f"system: {{kind: processes}}\ntest_suites: {{a: {{provider: cloudia, {steps}}}}}\n") != []
 
 
 def test_a_good_document_is_not_marked(editor: Editor, tmp_path: Path) -> None:

@@ -241,6 +241,9 @@ def test_every_process_of_the_trial_gets_the_runs_names(tmp_path):
         assert env["PATH"] == "/bin"
         assert env["E2E_GITEA_API_URL"] == "http://localhost:13000/api/v1"
         assert env["SEATRIAL_DEPLOYMENT_DIR"] == str(ctx.deploy_dir) == ctx["deploy_dir"]
+        assert ctx.bind("${{ env.E2E_TEST_NAMESPACE }} ${{ env.PATH }}") == f"{env['E2E_TEST_NAMESPACE']} /bin"
+        with pytest.raises(CannotTell, match="the environment variable PAHT is not set"):
+            ctx.bind("${{ env.PAHT }}")
 
     run(tmp_path, test, environment={"PATH": "/bin"})
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from seatrial.engine.runner import outcome_of
+from seatrial.engine.outcomes import outcome_of
 from seatrial.errors import CannotTell, NotSupported, Overrun, StepFailed, StepStopped
 from seatrial.model.result import Observation, Verdict, failed, passed
 from seatrial.model.scenario import Retry, StepPlan

@@ -90,6 +90,29 @@ def test_packing_never_goes_over_budget_and_runs_all(tmp_path_factory, suites, n
     assert first[:2] == max(one[:2] for one in suites), "largest first"
 
 
+def test_a_suite_that_only_waits_for_an_end_gives_its_place_to_another(tmp_path):
+    at_once, most = set(), 0
+
+    def ends_slowly(name):
+        async def runs(ctx):
+            nonlocal most
+            at_once.add(name)
+            most = max(most, len(at_once))
+            await asyncio.sleep(2)
+            at_once.discard(name)
+            with ctx.resting():
+                await asyncio.sleep(5)
+
+        return flow(doing(runs), name=name)
+
+    run: Any = FakeRun(tmp_path, *(ends_slowly(f"s{number}") for number in range(6)), budget=Budget(parallel=2))
+    with virtual_time() as clock:
+        clock.run(run.run())
+        assert clock.now == pytest.approx(3 * 2 + 5)
+    assert most == 2
+    assert all(run.verdict(f"s{number}") == "passed" for number in range(6))
+
+
 def test_a_limit_of_a_document_is_for_its_own_suites(tmp_path):
     ours = (NodeLimit(nodes=3, written=Location(file="ours.yaml", path=("max_concurrent_nodes",))),)
     theirs = (NodeLimit(nodes=1, written=Location(file="theirs.yaml", path=("max_concurrent_nodes",))),)

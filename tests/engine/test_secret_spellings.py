@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import random
+from collections.abc import Callable
 
 import pytest
 from tests.acceptance.spelled_secrets import SPELLINGS, VALUES, exposed, lines, said, windows
 
 from seatrial.engine.masking import MASK, Masks
+from seatrial.engine.spellings import PIECE
 
 PARTS = windows()
 
@@ -31,6 +34,40 @@ def test_every_secret_is_hidden_in_every_spelling(masks: Masks) -> None:
 def test_the_search_itself_finds_every_secret() -> None:
     found = exposed(said(), PARTS)
     assert {name for name in VALUES if any(line.startswith(f"{name}, ") for line in found)} == {*VALUES}
+
+
+CHANGED: dict[str, Callable[[str], str]] = {
+    "capitals": str.upper,
+    "small letters": str.lower,
+    "backwards": lambda text: text[::-1],
+    "UTF-16": lambda text: "\0".join(text),
+    "base64 of UTF-16": lambda text: base64.b64encode(text.encode("utf-16-le")).decode(),
+    "base64 of UTF-16 within more": lambda text: base64.b64encode(f"$p='{text}'".encode("utf-16-le")).decode(),
+    "hexadecimal UTF-16": lambda text: text.encode("utf-16-le").hex().upper(),
+}
+
+
+LEFT = {"base64 of UTF-16": len("A=="), "base64 of UTF-16 within more": len("JABwAD0AJwB") + len("AnAA==")}
+"""Characters with bits of what is around the secret."""
+
+
+@pytest.mark.parametrize("spelling", CHANGED)
+def test_a_secret_is_hidden_in_another_case_backwards_and_as_utf_16(masks: Masks, spelling: str) -> None:
+    shown = []
+    for name, value in VALUES.items():
+        if spelling in ("capitals", "small letters", "backwards") and len(value) >= PIECE:
+            continue
+        hidden = masks.hide(f"before {CHANGED[spelling](value)} after")
+        rest = hidden.removeprefix("before").removesuffix("after").replace(MASK, "").strip(" \0")
+        if len(rest) > LEFT.get(spelling, 0):
+            shown.append(f"{name}: {hidden}")
+    assert shown == []
+
+
+def test_a_word_in_another_case_is_no_secret() -> None:
+    masks = Masks()
+    masks.add("PostgreSQL")
+    assert masks.hide("postgresql is up, PostgreSQL too") == f"postgresql is up, {MASK} too"
 
 
 SAMPLE = 150

@@ -56,6 +56,24 @@ def test_a_run_that_is_killed_in_its_deployment_is_cleaned(project: Project) -> 
     assert (project.left(), servers(project.folder)) == ([], [])
 
 
+def test_init_and_run_are_enough_beside_the_script_and_a_killed_run_is_cleaned(project: Project) -> None:
+    (project.folder / "redis.yaml").unlink()
+    assert project.seatrial("init").returncode == 0
+    process = project.start("run", "--format", "none")
+    end = time.monotonic() + 60
+    while not servers(project.folder) and time.monotonic() < end and process.poll() is None:
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert project.seatrial("clean").returncode == 0
+    assert (project.left(), servers(project.folder)) == ([], [])
+    done = project.seatrial("run", "--format", "plain")
+    assert done.returncode == 0, done.stdout + done.stderr
+    kinds = [step["step_type"] for step in project.results()["results"][0]["workflow_steps"]]
+    assert kinds == ["deploy", "validate", "stop_node", "validate", "start_node", "destroy"]
+    assert (project.left(), servers(project.folder)) == ([], [])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("planted", "verdict", "said"),

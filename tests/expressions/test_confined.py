@@ -119,6 +119,17 @@ def test_everything_else_goes_on_meanwhile(short: None) -> None:
     assert asyncio.run(both()) > 10
 
 
+def test_where_everything_else_stands_still_the_limit_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confined, "SECONDS", 600.0)
+
+    async def fill() -> object:
+        return bind(f"${{{{ {LOOPS} }}}}", MANY)
+
+    with pytest.raises(LimitReached, match=r"(than 0.5|within 3) s.* a step `set` may take 600 s .*{{ vars.NAME }}`"):
+        asyncio.run(fill())
+    assert not workers()
+
+
 def test_the_next_ones_have_a_worker_again(short: None) -> None:
     async def many() -> list[object]:
         bad = [search(FOR_EVER, [TEXT]) for _ in range(6)]

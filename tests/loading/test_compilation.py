@@ -276,15 +276,19 @@ test_suites:
 
 
 def test_suites_of_a_provider_that_is_not_here_are_selected_to_run_on_another(plan_of: Planner) -> None:
-    text = "test_suites:\n  a: {provider: aws, workflow: [{step: t_nothing}]}\n  b: {workflow: [{step: t_nothing}]}\n"
-    plan = plan_of(text, providers=["aws"], on="t_strong")
+    text = (
+        "test_suites:\n  a: {provider: cloudia, workflow: [{step: t_nothing}]}\n  b: {workflow: [{step: t_nothing}]}\n"
+    )
+    plan = plan_of(text, providers=["cloudia"], on="t_strong")
     assert [suite.test_id for suite in plan.suites] == ["t_strong-workflow-a"]
-    with pytest.raises(NothingSelected, match=r"'awz': did you mean 'aws'\? providers of the suites: aws, local"):
-        plan_of(text, providers=["awz"], on="t_strong")
-    with pytest.raises(UsageError, match="'awz'"):
-        plan_of(text, providers=["aws", "awz"], on="t_strong")
-    with pytest.raises(DocumentError, match=r"suite.yaml:2:17: unknown provider 'aws'"):
-        plan_of(text, providers=["aws"])
+    with pytest.raises(
+        NothingSelected, match=r"'cloudiz': did you mean 'cloudia'\? providers of the suites: cloudia, local"
+    ):
+        plan_of(text, providers=["cloudiz"], on="t_strong")
+    with pytest.raises(UsageError, match="'cloudiz'"):
+        plan_of(text, providers=["cloudia", "cloudiz"], on="t_strong")
+    with pytest.raises(DocumentError, match=r"suite.yaml:2:17: unknown provider 'cloudia'"):
+        plan_of(text, providers=["cloudia"])
 
 
 def test_on_the_provider_that_a_suite_names_drops_what_belongs_to_others_and_keeps_sizes(plan_of: Planner) -> None:

@@ -29,6 +29,16 @@ def test_an_unknown_tool_is_refused_with_those_there_are(capsys):
     assert "tofi: no such tool; there are compose, tofu, ansible, podman-compose" in capsys.readouterr().err
 
 
+def test_what_only_a_benchmark_needs_is_made_only_when_it_is_named(monkeypatch):
+    made = []
+    monkeypatch.setattr(real_tools, "provide", lambda tool, *, force: made.append(tool.name))
+    assert real_tools.main([]) == 0
+    assert "chainsaw" not in made
+    assert {"kubernetes", "helm", "compose"} <= set(made)
+    assert real_tools.main(["chainsaw"]) == 0
+    assert made[-1] == "chainsaw"
+
+
 def test_without_go_it_says_so_and_goes_on(monkeypatch, capsys):
     monkeypatch.setattr(shutil, "which", lambda _: None)
     assert real_tools.main(["tofu"]) == 0
@@ -85,7 +95,23 @@ def test_what_go_does_not_fetch_is_told_with_its_words(tmp_path, monkeypatch):
     go.write_text('#!/bin/sh\n[ $1 = version ] && echo go version go1.26.0 || echo \'{"Error": "not served"}\'\n')
     go.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    tool = Tool(name="none", version="1.0", program="none", go=GoModule(module="seatrial.example/none", package="."))
+    tool = Tool(name="none", version="1.0", program="none", go=GoModule(module="seatrial.example/none", packages=["."]))
     with pytest.raises(Failed, match=r"go did not fetch seatrial\.example/none@v1\.0: not served"):
         real_tools.provide(tool)
     assert not tool.folder.exists()
+
+
+@pytest.mark.skipif(not shutil.which("go"), reason="Go is not installed")
+def test_what_a_module_has_in_folders_beside_it_is_taken_from_its_releases(tmp_path):
+    (tmp_path / "go.mod").write_text(
+        "module seatrial.example/whole\n\ngo 1.21\n\nrequire (\n"
+        "\tseatrial.example/part v0.0.0\n\tseatrial.example/other v1.2.3\n\tseatrial.example/fork v1.0.0\n)\n"
+        "replace seatrial.example/part => ./staging/part\nreplace seatrial.example/other => ../other\n"
+        "replace seatrial.example/fork => seatrial.example/better v1.1.0\n"
+    )
+    assert real_tools._take_published("go", tmp_path, "0.35.4", tmp_path / "log")
+    mod = (tmp_path / "go.mod").read_text()
+    assert "seatrial.example/part v0.35.4" in mod
+    assert "seatrial.example/other v1.2.3" in mod
+    assert mod.count("=>") == 1
+    assert not real_tools._take_published("go", tmp_path, None, tmp_path / "log")

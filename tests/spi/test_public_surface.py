@@ -16,15 +16,16 @@ SURFACE = {
     "seatrial": "__version__ check deployed fault fixture load plan provider reporter run step system",
     "seatrial.registry": "check fault provider reporter step system",
     "seatrial.spi": """
-        AdoptsNodes BreaksOff Check CheckTraits ChecksFields ChecksFiles ChecksSuite ChecksSystem ChecksTemplates
-        Context EntersNodes ExplainsPower FindsRoles Finished FollowsOutput Gap GivesBack GivesOutputs HandsOver
-        HasPowers KeepsConsole KeepsLogs KeepsRecords KnowsGaps KnowsNodes KnowsReadings Link MeasuresNodes
-        MissesNodes NamesNodes Need NeedsPowers NeedsPowersInGuest NoSettings PausesNodes Powers PowersCluster
-        PowersGuests PowersNodes PreparesTrial Provider ProviderTraits Readiness ReadsText Recognised Recognises
-        RecordsReport RemembersPower Reporter ReportsFailure ReportsStatus RestsOn Resumes RunsServices ServesAdmin
-        SetsDeadlines SetsPace SetsWait SettlesSettings ShowsEvidence StartsServices Step StepTraits System
-        SystemTraits TakesSnapshots WarnsOfSuite gaps_of health_of known_nodes link_of own_powers power_reading
-        status_of traits
+        AdoptsNodes Auditor Blame BreaksOff Check CheckTraits ChecksFields ChecksFiles ChecksSuite ChecksSystem
+        ChecksTemplates CollectsDiagnostics Context EntersNodes ExplainsFailure ExplainsPower Fault Finding FindsNodes
+        FindsRoles Finished FollowsOutput Gap GivesBack GivesOutputs HandsOver HasPowers IdentifiesBoots InjectsFaults
+        KeepsConsole KeepsLogs KeepsRecords KnowsGaps KnowsHosts KnowsNodes KnowsParameters KnowsReadings LimitsRuns
+        Link MeasuresNodes MissesNodes NamesNodes Need NeedsPowers NeedsPowersInGuest NoSettings OtherTrial OverLimit
+        PausesNodes Powers PowersCluster PowersGuests PowersNodes PreparesTrial Provider ProviderTraits Readiness
+        ReadsText Recognised Recognises RecordsReport RefusesPowers RemembersPower Reporter ReportsFailure ReportsStatus
+        RestsOn Resumes RunsServices ServesAdmin SetsDeadlines SetsPace SetsWait SettlesSettings ShowsEvidence ShowsMade
+        StartsServices Step StepTraits System SystemTraits TakesSnapshots WarnsOfSuite gaps_of health_of known_nodes
+        link_of own_powers power_reading status_of traits
     """,
     "seatrial.errors": """
         CannotTell DocumentError ExtraMissing LeaseTaken LeftBehind LimitReached LinkDown LinkLost LinkRefused
@@ -38,9 +39,11 @@ SURFACE = {
     "seatrial.model.resource": "Connection Node NodeSpec Resource Service",
     "seatrial.model.result": "Category CheckResult Observation Outcome Status Verdict failed passed unknown worst",
     "seatrial.model.scenario": """
-        Budget CheckPlan Location NodeLimit Notification Outputs Plan Retry StepPlan Suite SystemPlan
+        Budget CheckPlan Location NodeLimit Notification Outputs Plan Retry ServicePlan StepPlan Suite SystemPlan
     """,
-    "seatrial.model.values": "Argv CutText Duration Expression Pattern Range WaitFor argv_of duration json_safe",
+    "seatrial.model.values": """
+        Argv CutText Duration Expression FileNames Pattern Range WaitFor argv_of duration json_safe
+    """,
     "seatrial.links.http": "Answer Web request",
     "seatrial.links.process": "TimedOut members process_start run",
     "seatrial.links.ssh": "SSHLink",

@@ -73,6 +73,15 @@ def test_a_missing_program_is_unknown(tmp_path: Path, command: object) -> None:
         within(lambda: CustomCommand(custom_command=command).run(FakeContext(tmp_path)))  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("command", ["no-such-program-at-all", ("sh", "-c", "no-such-program-at-all; exit $?")])
+def test_a_missing_program_is_no_expected_failure(tmp_path: Path, command: object) -> None:
+    """`expect: failure` asks for a StepFailed."""
+    with pytest.raises(ToolMissing, match="no-such-program-at-all"):
+        within(lambda: CustomCommand(command=command).run(FakeContext(tmp_path)))  # type: ignore[arg-type]
+    with pytest.raises(StepFailed):
+        within(lambda: CustomCommand(command="exit 3").run(FakeContext(tmp_path)))
+
+
 def gone(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"

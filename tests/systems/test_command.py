@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from seatrial.model.cluster import PowerState
 from seatrial.model.reading import Health
 from seatrial.spi import Powers
 from seatrial.systems.command import Command
+from seatrial.systems.command.programs import obstacle
 from seatrial.systems.command.settings import CommandSettings
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "deployer"
@@ -167,8 +169,46 @@ def test_a_program_that_is_not_there_is_a_missing_tool(tmp_path):
     async def scenario():
         for deploy in (["no-such-deployer", "up"], ["./no-such.py"], "no-such-deployer up"):
             ctx = make(tmp_path / str(len(deploy)), shell(deploy=deploy))
-            with pytest.raises(ToolMissing, match=r"deploy: .*did not find the program|deploy: program .* not found"):
+            with pytest.raises(ToolMissing, match=r"deploy: .*(was not found|not found|correct it)"):
                 await ctx.system.deploy(ctx)
+
+    asyncio.run(scenario())
+
+
+OBSTACLES = {
+    "another name": ("./shp", "#!/bin/sh\n", 0o755, "program './shp' not found .*; did you mean './shop'"),
+    "no ./ before it": ("shop", "#!/bin/sh\n", 0o755, "'shop' not found on the PATH; it is in .*: write './shop'"),
+    "its arguments too": ("./shop deploy", "#!/bin/sh\n", 0o755, "not found .*; write the command as text"),
+    "no execute permission": ("./shop", "#!/bin/sh\n", 0o644, "is not executable: `chmod [+]x "),
+    "Windows line endings": ("./shop", "#!/bin/sh\r\ntrue\r\n", 0o755, "Windows line endings .*`sed -i"),
+    "a missing interpreter": ("./shop", "#!/usr/bin/zzsh\n", 0o755, "names '/usr/bin/zzsh', which does not exist"),
+    "a missing interpreter by env": ("./shop", "#!/usr/bin/env zzsh\n", 0o755, "'zzsh', which is not on the PATH"),
+}
+
+
+@pytest.mark.parametrize("what", OBSTACLES)
+def test_a_program_that_cannot_begin_is_told_with_its_remedy(what, tmp_path):
+    program, text, mode, said = OBSTACLES[what]
+    (tmp_path / "shop").write_bytes(text.encode())
+    (tmp_path / "shop").chmod(mode)
+    assert re.search(said, obstacle(program, tmp_path, "/usr/bin:/bin"))
+
+
+@pytest.mark.parametrize("text", ["#!/bin/sh\n", "#!/usr/bin/env sh\n", "#!/usr/bin/env -S sh -e\n", "true\n", "#! \n"])
+def test_a_program_that_can_begin_has_no_obstacle(text, tmp_path):
+    (tmp_path / "shop").write_text(text)
+    (tmp_path / "shop").chmod(0o755)
+    assert obstacle("./shop", tmp_path, "/usr/bin:/bin") == ""
+
+
+def test_a_script_whose_own_tool_is_missing_is_no_failure_of_the_product(tmp_path):
+    async def scenario():
+        ctx = make(tmp_path, shell(deploy=["sh", "-c", "no-such-tool-of-ours up; exit $?"]))
+        with pytest.raises(ToolMissing, match=r"a program that it needs was not found .*no-such-tool-of-ours"):
+            await ctx.system.deploy(ctx)
+        ctx = make(tmp_path / "own", shell(deploy=["sh", "-c", "echo no quota; exit 127"]))
+        with pytest.raises(StepFailed, match="no quota"):
+            await ctx.system.deploy(ctx)
 
     asyncio.run(scenario())
 

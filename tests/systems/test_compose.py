@@ -97,6 +97,26 @@ def test_the_file_over_the_users_own_replaces_ports_and_fixed_names_and_leaves_e
     assert laid["volumes"] == {"data": {"labels": {"seatrial.run": "r$$1"}}}
 
 
+def test_built_images_have_names_of_the_trial_and_the_users_own_stay():
+    found = composition(
+        {
+            "Web": {"build": {"context": ".", "tags": ["mine:1"]}, "image": "mine:dev"},
+            "worker": {"image": "mine:dev", "deploy": {"replicas": 2}},
+            "db": {"image": "db"},
+            "plain": {"build": "."},
+        }
+    )
+    laid = yaml.load(override(found, "t1", ports=None, labels={"a": "b"}, environment={}), _Tagged)["services"]
+    labels = {"a": "b", "com.docker.compose.project": "t1"}
+    assert laid["Web"]["image"] == laid["worker"]["image"] == "t1-web"
+    assert laid["Web"]["build"] == {"labels": labels, "tags": ("override", [])}
+    assert (laid["plain"]["image"], laid["plain"]["build"]) == ("t1-plain", {"labels": labels})
+    assert laid["worker"]["scale"] == 2
+    assert "image" not in laid["db"]
+    assert "scale" not in laid["db"]
+    assert "build" not in laid["worker"]
+
+
 def test_with_fixed_ports_the_files_own_stay():
     found = composition({"web": {"ports": ["8080:80"]}})
     assert "ports" not in override(found, "t1", ports=None, labels={}, environment={})

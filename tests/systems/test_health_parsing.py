@@ -8,8 +8,9 @@ import pytest
 
 from seatrial.errors import CannotTell
 from seatrial.spi import Finished
+from seatrial.systems.command import health_parsing, status_parsing
 from seatrial.systems.command.health_parsing import by_node, unplaced
-from seatrial.systems.command.settings import HealthSettings
+from seatrial.systems.command.settings import HealthSettings, StatusSettings
 from seatrial.systems.command.status_parsing import document
 
 NODES = ("n11", "n12", "n13")
@@ -130,3 +131,30 @@ def test_a_list_of_nodes_has_no_other_things() -> None:
 def test_a_name_with_two_values_has_none(text: str) -> None:
     with pytest.raises(CannotTell, match="health did not print JSON"):
         document("health", Finished(exit_code=0, stdout=text, stderr=""))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"status": "ok"}, "ok"),
+        ({"status": "ok", "error": None, "errors": []}, "ok"),
+        ({"status": "down", "error": "disk full"}, "not_ok"),
+        ({"status": "ok", "ok": True}, "ok"),
+        ({"status": "ok", "ok": False}, "unknown"),
+        ({"ok": True, "state": "stopped"}, "unknown"),
+        ({"status": "ok", "error": "disk full"}, "unknown"),
+        ({"status": None, "ok": True}, "ok"),
+        ({"latency": 3}, "unknown"),
+    ],
+)
+def test_a_part_that_contradicts_itself_tells_nothing(value: dict[str, Any], expected: str) -> None:
+    assert str(status_parsing.reading(value, "db", {}).value) == expected
+
+
+def test_a_node_that_is_listed_twice_has_no_health_and_no_power() -> None:
+    twice = [{"name": "n1", "db": "down"}, {"name": "n1", "db": "ok"}]
+    with pytest.raises(CannotTell, match="more than one item for 'n1'"):
+        health_parsing.listed(twice, HealthSettings())
+    states = [{"name": "n1", "state": "stopped"}, {"name": "n1", "state": "running"}]
+    with pytest.raises(CannotTell, match="more than one item for 'n1'"):
+        status_parsing.powers(states, StatusSettings(), {})

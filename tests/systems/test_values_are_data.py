@@ -12,9 +12,8 @@ from tests.systems.fakes import Bare, FakeContext, settings
 from seatrial import expressions
 from seatrial.errors import UsageError
 from seatrial.expressions import late
+from seatrial.links.process.server_programs import argv_of
 from seatrial.model.resource import Node
-from seatrial.preflight.document import HostService
-from seatrial.preflight.running_service import argv_of
 from seatrial.systems import probes
 from seatrial.systems.github_actions.machines import Measure, machines
 from seatrial.systems.github_actions.settings import GithubActionsSettings
@@ -106,8 +105,7 @@ def test_the_ledger_of_a_teardown(tmp_path: Path, asked: list[Any]) -> None:
 
 
 def test_programs_of_a_service_on_this_host() -> None:
-    host = HostService(command=("true",))
-    assert argv_of(host, ["true", EVIL], {"PATH": "/usr/bin:/bin"})[1:] == [EVIL]
+    assert argv_of(["true", EVIL], path="/usr/bin:/bin", user="", keys="")[1:] == [EVIL]
 
 
 def test_an_error_in_a_list_of_templates_shows_the_one_that_is_wrong(tmp_path: Path) -> None:

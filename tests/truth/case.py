@@ -55,7 +55,8 @@ class Case:
     """A project with one suite (or pipeline), and its right outcome."""
 
     system: str
-    """Where it runs: `local`, `containers`, `ssh`, `command`, `github-actions`, `pipeline`."""
+    """Where it runs: `local`, `containers`, `ssh`, `command`, `github-actions`, `pipeline`, `pytest` (the test is
+    in its files)."""
     what: str
     """What is planted, in words."""
     look: str

@@ -9,13 +9,20 @@ from collections.abc import Callable, Mapping
 from tests.backends import session
 from tests.truth import (
     boxes,
+    composes,
+    configurations,
     deployers,
+    event_lists,
     host_programs,
     host_steps,
     host_wires,
     machines,
+    metrics,
     nodes,
     pipelines,
+    playbooks,
+    pytest_door,
+    redis,
     workflows,
 )
 from tests.truth.case import Case
@@ -27,9 +34,16 @@ CASES: list[Case] = [
     *nodes.CASES,
     *pipelines.CASES,
     *deployers.CASES,
+    *redis.CASES,
+    *pytest_door.CASES,
     *machines.CASES,
     *boxes.CASES,
+    *metrics.CASES,
+    *event_lists.CASES,
+    *composes.CASES,
     *workflows.CASES,
+    *configurations.CASES,
+    *playbooks.CASES,
 ]
 
 
@@ -40,7 +54,11 @@ def _no_namespaces() -> str | None:
     return f"no mount namespace can be made: {done.stderr.strip()}" if done.returncode else None
 
 
-BACKENDS: Mapping[str, Callable[[], str | None]] = {**session.KNOWN, "namespaces": _no_namespaces}
+BACKENDS: Mapping[str, Callable[[], str | None]] = {
+    **session.KNOWN,
+    "namespaces": _no_namespaces,
+    composes.BACKEND: composes.missing,
+}
 """Each back end of a row, and what says why it cannot be used here."""
 
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,6 +23,9 @@ SECONDS = 90.0
 
 CODES = {0: Outcome.PASSED, 1: Outcome.FAILED, 2: Outcome.REFUSED, 3: Outcome.UNKNOWN, 4: Outcome.LEFT,
          5: Outcome.NOTHING}  # fmt: skip
+BROKEN = 99
+"""For a test whose result is not that of its run."""
+
 VERDICTS = {
     Outcome.PASSED: ("passed",),
     Outcome.FAILED: ("failed",),
@@ -77,13 +81,29 @@ def run(case: Case, folder: Path) -> Result:
         if isinstance(given, Mapping) and "preexec_fn" in given:
             options["preexec_fn"] = given["preexec_fn"]
         try:
-            done = project.seatrial(*words, timeout=SECONDS, **options)
+            if case.system == "pytest":
+                done = _by_pytest(project, environment)
+            else:
+                done = project.seatrial(*words, timeout=SECONDS, **options)
         except (AssertionError, subprocess.TimeoutExpired) as error:
             _kill(processes_of(folder))
             return Result(case, Outcome.BROKEN, Judgement.OTHER, f"no end within {SECONDS:g} s: {error}", folder)
     stays = processes_of(folder)
     _kill(stays)
     return judge(case, folder, done.returncode, done.stdout, done.stderr, [what for _, what in stays])
+
+
+def _by_pytest(project: Project, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """The row's test under pytest; its results, with the run's exit code where pytest ended accordingly."""
+    words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", "test_it.py"]
+    kept = {name: value for name, value in environment.items() if not name.startswith("PYTEST_")}
+    done = subprocess.run(
+        words, cwd=project.folder, env=kept, capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+    results = project.results()
+    code = next((code for code, outcome in CODES.items() if outcome == results["verdict"]), BROKEN)
+    agree = (done.returncode == 0) == (code == 0)
+    return subprocess.CompletedProcess(words, code if agree else BROKEN, json.dumps(results), done.stdout)
 
 
 def _kill(processes: Sequence[tuple[int, str]]) -> None:

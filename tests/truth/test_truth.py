@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from tests.backends import session, tables
+from tests.backends import session
 from tests.truth.case import Case, Outcome, Planted
 from tests.truth.cases import CASES, missing
 from tests.truth.matrix import PAGE, counted, counted_in, wrong
 from tests.truth.running import Judgement, judge, run
-
-
-def _chosen() -> list[Case]:
-    """All rows; where every row of every table is run, one in two, drawn by the seed: all would take five minutes."""
-    if not tables.every():
-        return CASES
-    drawn = tables.drawn((("truth", case.id, 2) for case in CASES), os.environ[tables.SEED])
-    return [case for case in CASES if case.id in drawn]
 
 
 def _row(case: Case) -> object:
@@ -30,7 +21,7 @@ def _row(case: Case) -> object:
 
 @pytest.mark.slow
 @pytest.mark.table(one_in=20)
-@pytest.mark.parametrize("case", [_row(case) for case in _chosen()])
+@pytest.mark.parametrize("case", [_row(case) for case in CASES])
 def test_what_is_planted_has_its_outcome(case: Case, tmp_path: Path) -> None:
     if why := missing(case):
         pytest.skip(why)

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
 
-from seatrial.app.cluster import Check, Cluster, ClusterNode, not_of_a_cluster
+from seatrial.app.cluster import Check, Cluster, ClusterNode, not_of_a_cluster, not_of_a_node
 from seatrial.app.python_session import GONE
 from seatrial.errors import SeatrialError, UsageError
 from seatrial.model.scenario import Outputs
@@ -213,6 +213,10 @@ class BlockingNode:
 
     def __repr__(self) -> str:
         return repr(self._node)
+
+    def __getattr__(self, name: str) -> Any:
+        __tracebackhide__ = True
+        raise AttributeError(not_of_a_node(name))
 
     @property
     def name(self) -> str:

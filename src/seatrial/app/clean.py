@@ -40,11 +40,17 @@ class CleanOptions:
     """The options of a cleanup."""
 
     run: str = ""
-    """Only this run (an id or a unique prefix)."""
+    """Only this run or this trial (an id or a unique prefix)."""
     forget: str = ""
     """Remove nothing, and drop the ledger of this run: a person has looked for its resources."""
     all: bool = False
     """Also remove kept resources before their time is over."""
+    provider: str = ""
+    """Only what this provider lists by its tags, without any ledger."""
+    tagged: str = ""
+    """With `provider`: only this run (its whole id)."""
+    expired: bool = False
+    """Only resources whose tags say that their time is over, without any ledger."""
     dry_run: bool = False
     format: str = "plain"
     project: Path | None = None
@@ -91,26 +97,62 @@ def forget(options: CleanOptions) -> int:
 async def clean(options: CleanOptions) -> Cleaned:
     """Remove the resources of dead runs, from their ledgers and the lists of providers."""
     project = find(options.project)
+    if options.provider or options.expired or options.tagged:
+        return await _by_tags(project, options)
     cleaned = Cleaned()
+    run, trial = project.trial(options.run)
+    if trial:
+        file = project.ledger_folder / f"{run}.jsonl"
+        if file.exists():
+            await _guarded(project, file, options, cleaned, trial)
+        return cleaned
     if options.run and not any(project.ledger_folder.glob(f"{options.run}*.jsonl")):
         project.run_folder(options.run)  # a known run has no open ledger: nothing to do; an unknown one is an error
     for file in sorted(project.ledger_folder.glob("*.jsonl")):
         if options.run and not file.stem.startswith(options.run):
             continue
-        try:
-            await _clean_run(project, file, options, cleaned)
-        except Exception as error:  # noqa: BLE001  a problem with one run must not stop the cleanup of the others
-            ledger = Resource(kind="ledger", name=file.stem, owner="engine:ledger", run=file.stem)
-            why = str(error) if isinstance(error, LeftBehind) else f"{type(error).__name__}: {error}"
-            cleaned.leave([(ledger, why)])
-            cleaned.refused += [why] if isinstance(error, LeftBehind) else []
-            if isinstance(error, LeftBehind) and not isinstance(error, LaterVersion):
-                await end_tagged(project, file.stem, cleaned, dry_run=options.dry_run)
+        await _guarded(project, file, options, cleaned)
     await give_back_orphans(project, cleaned, only=options.run, dry_run=options.dry_run)
+    if not options.run:
+        await _clean_services(cleaned, dry_run=options.dry_run)
     return cleaned
 
 
-async def _clean_run(project: Project, file: Path, options: CleanOptions, cleaned: Cleaned) -> None:
+async def _by_tags(project: Project, options: CleanOptions) -> Cleaned:
+    from seatrial.app.clean_by_tags import clean_by_tags
+
+    run = options.tagged or options.run
+    if bool(run) == options.expired:
+        raise UsageError("name either a run (--run RUN) or --expired: tags alone do not tell whether a run is active")
+    if run and not options.provider:
+        raise UsageError(f"name the provider that has resources of run {run}: --provider NAME")
+    return await clean_by_tags(project, options.provider, run, expired=options.expired, dry_run=options.dry_run)
+
+
+async def _guarded(project: Project, file: Path, options: CleanOptions, cleaned: Cleaned, trial: str = "") -> None:
+    """Clean one run, or one trial of it. A problem with it must not stop the cleanup of the others."""
+    try:
+        await _clean_run(project, file, options, cleaned, trial)
+    except Exception as error:  # noqa: BLE001
+        ledger = Resource(kind="ledger", name=file.stem, owner="engine:ledger", run=file.stem)
+        why = str(error) if isinstance(error, LeftBehind) else f"{type(error).__name__}: {error}"
+        cleaned.leave([(ledger, why)])
+        cleaned.refused += [why] if isinstance(error, LeftBehind) else []
+        if isinstance(error, LeftBehind) and not isinstance(error, LaterVersion) and not trial:
+            await end_tagged(project, file.stem, cleaned, dry_run=options.dry_run)
+
+
+async def _clean_services(cleaned: Cleaned, *, dry_run: bool) -> None:
+    """Remove what dead keepers of shared services left; living services are left alone."""
+    from seatrial.engine.services.remains import clean_dead
+
+    removed, living, left = await clean_dead(dry_run=dry_run)
+    cleaned.given_back += removed
+    cleaned.alone += living
+    cleaned.leave((Resource(kind="service", name=name, owner="engine:service", run=""), why) for name, why in left)
+
+
+async def _clean_run(project: Project, file: Path, options: CleanOptions, cleaned: Cleaned, trial: str) -> None:
     run = file.stem
     try:
         if (user := _other_user(file)) is not None:
@@ -126,13 +168,13 @@ async def _clean_run(project: Project, file: Path, options: CleanOptions, cleane
     except BlockingIOError:
         cleaned.alone.append(f"run {run}: still active")
         return
-    entries = ledger.out()
+    entries = [entry for entry in ledger.out() if trial in ("", entry.resource.trial)]
     kept = [entry for entry in entries if entry.op == "kept" and entry.until > time.time() and not options.all]
     for entry in kept:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.until))
         cleaned.alone.append(f"{entry.resource}: kept until {when}; use `seatrial clean --all` to remove it now")
     try:
-        await (_foresee if options.dry_run else _give_back)(project, ledger, entries, kept, cleaned)
+        await (_foresee if options.dry_run else _give_back)(project, ledger, entries, kept, cleaned, trial)
     finally:
         ledger.close()
 
@@ -151,7 +193,9 @@ def _other_user(file: Path) -> str | None:
         return str(owner)
 
 
-async def _foresee(project: Project, ledger: Ledger, entries: list[Entry], kept: list[Entry], cleaned: Cleaned) -> None:
+async def _foresee(
+    project: Project, ledger: Ledger, entries: list[Entry], kept: list[Entry], cleaned: Cleaned, trial: str
+) -> None:
     """Record the resources in the ledger, and those listed only by providers, as removable."""
     due = [entry.resource for entry in entries if entry not in kept]
     cleaned.given_back += map(str, due)
@@ -160,6 +204,8 @@ async def _foresee(project: Project, ledger: Ledger, entries: list[Entry], kept:
     for name, provider in _providers(project, ledger.run, owners_of(project), entries).items():
         resources, unread = await listed(name, provider, ledger.run)
         for resource in resources:
+            if trial and resource.trial != trial:
+                continue
             if (resource.owner, resource.kind, resource.name) not in named and resource.trial not in spared:
                 cleaned.found.append(f"{resource} of run {ledger.run}, missing from its ledger")
                 cleaned.given_back.append(f"{resource}")
@@ -167,7 +213,7 @@ async def _foresee(project: Project, ledger: Ledger, entries: list[Entry], kept:
 
 
 async def _give_back(
-    project: Project, ledger: Ledger, entries: list[Entry], kept: list[Entry], cleaned: Cleaned
+    project: Project, ledger: Ledger, entries: list[Entry], kept: list[Entry], cleaned: Cleaned, trial: str
 ) -> None:
     folder = project.folder_of(ledger.run)
     masks = Masks()
@@ -178,10 +224,11 @@ async def _give_back(
     sweep = Sweep(say)
     await sweep.remove_entries(ledger, (entry for entry in entries if entry not in kept), owners)
     # A kept trial keeps all its resources, even those missing from the ledger.
-    spared = {entry.resource.trial for entry in kept}
-    await sweep.remove_found(ledger.run, [], _providers(project, ledger.run, owners, entries), spared=spared)
+    spared = {entry.resource.trial for entry in kept} | ({""} if trial else set())
+    trials = [trial] if trial else []
+    await sweep.remove_found(ledger.run, trials, _providers(project, ledger.run, owners, entries), spared=spared)
     cleaned.found += [f"{resource} of run {ledger.run}, missing from its ledger" for resource in sweep.found]
-    if not kept and not sweep.left:
+    if not kept and not sweep.left and not (trial and ledger.out()):
         release_leases(owners.leases, ledger.run, say)
     hint = f"; when you have looked yourself: `seatrial clean --forget {ledger.run}`"
     cleaned.leave((resource, masks.hide(error) + hint) for resource, error in sweep.left)

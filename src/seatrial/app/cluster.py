@@ -153,6 +153,10 @@ class ClusterNode:
     def __repr__(self) -> str:
         return f"<node {self.name}>"
 
+    def __getattr__(self, name: str) -> Any:
+        __tracebackhide__ = True
+        raise AttributeError(not_of_a_node(name))
+
     @property
     def name(self) -> str:
         """Its name."""
@@ -249,5 +253,15 @@ def not_of_a_cluster(name: str, session: Session) -> str:
     if hasattr(ClusterNode, name):
         node = session.nodes[0].name if session.nodes else "n11"
         return f"a cluster has no {name!r}, its nodes have it: cluster[{node!r}].{name}"
-    public = [word for word in vars(Cluster) if not word.startswith("_")]
-    return f"a cluster has no {name!r}; {nearest(name, public, what='it has')}"
+    return f"a cluster has no {name!r}; {nearest(name, _public(Cluster), what='it has')}"
+
+
+def not_of_a_node(name: str) -> str:
+    """Why a node lacks a method, and what has it."""
+    if hasattr(Cluster, name):
+        return f"a node has no {name!r}, its cluster has it: cluster.{name}"
+    return f"a node has no {name!r}; {nearest(name, _public(ClusterNode), what='it has')}"
+
+
+def _public(kind: type[object]) -> list[str]:
+    return [word for word in vars(kind) if not word.startswith("_")]

@@ -27,6 +27,7 @@ from seatrial.errors import (
     UsageError,
     nearest,
 )
+from seatrial.loading.read.document import documents_in
 from seatrial.model.fold import SIGNAL_CODES
 from seatrial.model.scenario import Plan, StepPlan, Suite
 
@@ -285,7 +286,9 @@ def _missing(path: Path) -> str:
         return (
             f"no file {path} in {Path.cwd()}\n    there is one beside your code: Path(__file__).parent / {str(path)!r}"
         )
-    return f"no file {path}" + ("" if path.is_absolute() else f" in {Path.cwd()}")
+    where = f"no file {path}" + ("" if path.is_absolute() else f" in {Path.cwd()}")
+    there = [document.name for document in documents_in(path.parent)] if path.parent.is_dir() else []
+    return f"{where}\n    {nearest(path.name, there, what='documents there')}" if there else where
 
 
 def _error_of(row: Mapping[str, Any]) -> ProductFailed | CannotTell:

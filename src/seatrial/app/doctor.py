@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -85,22 +85,30 @@ def examine(names: Sequence[str] = (), *, plugins: Sequence[Path] = (), deadline
         raise UsageError(f"unknown provider {unknown[0]!r}: {nearest(unknown[0], known)}")
     wanted = list(dict.fromkeys(names)) or known
     providers = asyncio.run(_providers(registry, wanted, project.provider_settings(registry), deadline))
-    others = () if names else (*_machine(project), *_optional())
+    others = () if names else (*_machine(project), *_optional(), _dagger(deadline))
     return Findings(default=DEFAULT_PROVIDER, asked=tuple(wanted) if names else (), all=(*providers, *others))
 
 
 async def _providers(
     registry: Registry, names: Sequence[str], settings: Callable[[str], Any], deadline: float
 ) -> list[Finding]:
-    tries = [asyncio.create_task(_readiness(registry, name, settings)) for name in names]
-    await asyncio.wait(tries, timeout=deadline)
-    await _cancel([task for task in tries if not task.done()])
+    tries = {name: _readiness(registry, name, settings) for name in names}
+    return await _answers("provider", tries, deadline, "seatrial doctor {}")
+
+
+async def _answers(
+    kind: str, probes: Mapping[str, Coroutine[Any, Any, Readiness]], deadline: float, again: str
+) -> list[Finding]:
+    """The answers of these probes, in parallel; `again` repeats one with more time."""
+    tries = {name: asyncio.create_task(probe) for name, probe in probes.items()}
+    await asyncio.wait(tries.values(), timeout=deadline)
+    await _cancel([task for task in tries.values() if not task.done()])
     findings = []
-    for name, task in zip(names, tries, strict=True):
-        again = f"seatrial doctor {name} --deadline {max(60, round(4 * deadline))}s"
-        late = Readiness(False, f"no answer within {deadline:g} s", again)
+    for name, task in tries.items():
+        more = f"{again.format(name)} --deadline {max(60, round(4 * deadline))}s"
+        late = Readiness(False, f"no answer within {deadline:g} s", more)
         answer = task.result() if task.done() and not task.cancelled() else late
-        findings.append(Finding(kind="provider", name=name, **asdict(answer)))
+        findings.append(Finding(kind=kind, name=name, **asdict(answer)))
     return findings
 
 
@@ -125,6 +133,13 @@ async def _readiness(registry: Registry, name: str, settings: Callable[[str], An
         return Readiness(False, str(error))
     except Exception as error:  # noqa: BLE001  one broken provider must not hide the others
         return Readiness(False, f"the probe failed: {type(error).__name__}: {error}")
+
+
+def _dagger(deadline: float) -> Finding:
+    """Dagger, the other place for checks in containers."""
+    from seatrial.links.dagger.probe import readiness
+
+    return asyncio.run(_answers("optional", {"dagger": readiness()}, deadline, "seatrial doctor"))[0]
 
 
 def _machine(project: Project) -> list[Finding]:

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,12 @@ from seatrial.engine.ledger import living
 from seatrial.model.event import Event
 from seatrial.model.fold import Fold
 from seatrial.reports.words import MARKS, walk
+from seatrial.spi.contamination import blame_of, line_of
 
 Row = Mapping[str, Any]
+
+PAGE = 40
+"""Lines shown of a system's summary."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +35,8 @@ class Seen:
     """Remaining resources, each with `op` (intended, made, kept or left) and, if kept, `until`."""
     living: bool
     """Whether the run is active."""
+    trial: str = ""
+    """Only this trial of it; empty: all."""
 
     def data(self) -> dict[str, Any]:
         """Everything, for JSON."""
@@ -37,9 +44,11 @@ class Seen:
 
 
 def seen(wanted: str) -> Seen:
-    """A run by its id, a unique prefix, `last`, or its folder; UsageError if there is none."""
+    """A run by its id, a unique prefix, `last`, or its folder; one trial of it by the trial's id. UsageError if there
+    is none."""
     project = find()
-    folder = project.run_folder(wanted)
+    run, trial = project.trial(wanted)
+    folder = project.run_folder(run or wanted)
     events = Events(folder)
     first = next(iter(events), None)
     active = living(project.ledger_folder / f"{first.run if first else folder.name}.jsonl")
@@ -47,7 +56,11 @@ def seen(wanted: str) -> Seen:
     for event in events:
         fold.on(event)
         out.on(event)
-    return Seen(folder=folder, results=fold.results(), out=list(out.known.values()), living=active)
+    results, remaining = fold.results(), list(out.known.values())
+    if trial:
+        results = {**results, "results": [suite for suite in results["results"] if suite["trial_id"] == trial]}
+        remaining = [resource for resource in remaining if resource["trial"] == trial]
+    return Seen(folder=folder, results=results, out=remaining, living=active, trial=trial)
 
 
 class _Resources:
@@ -109,10 +122,26 @@ def suite_lines(folder: Path, suite: Row, *, verbose: bool = False) -> Iterator[
         yield from _block("      | ", suite["evidence"])
     for node, state in suite["nodes"].items() if how != "passed" else ():
         yield f"    node {node}: {state}"
+    for finding in suite.get("contamination") or ():
+        yield f"    contamination: {line_of(finding)}"
+        yield f"        {blame_of(finding)}"
     if diagnostics := suite.get("diagnostics"):
-        yield f"    diagnostics: {folder / suite['folder'] / diagnostics['folder']}"
+        place = folder / suite["folder"] / diagnostics["folder"]
+        yield f"    diagnostics: {place}"
+        yield from _summary(place / "system" / "summary.txt")
+        for file in sorted((place / "resources").glob("*.txt")):
+            yield from takewhile(lambda line: line.strip() != "|", _summary(file))
     for file in _files(folder / suite["folder"]) if suite["folder"] else ():
         yield f"    see {file}"
+
+
+def _summary(file: Path) -> Iterator[str]:
+    """The page that a system has written about its failure, if it has."""
+    try:
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return
+    yield from (f"      | {line}" for line in lines[:PAGE])
 
 
 def _wrong(row: Row) -> bool:
@@ -154,7 +183,8 @@ def _check(check: Row) -> str:
 def _remains(run: Seen) -> Iterator[str]:
     yield ""
     if not run.out:
-        yield "all resources created by this run were removed" if not run.living else "no resources created yet"
+        what = "trial" if run.trial else "run"
+        yield f"all resources created by this {what} were removed" if not run.living else "no resources created yet"
         return
     yield "in use:" if run.living else "remaining resources:"
     leases = Counter(row["kind"] for row in run.out if _quiet_lease(row))
@@ -172,7 +202,7 @@ def _remains(run: Seen) -> Iterator[str]:
         yield f"    {', '.join(plurals)}"
     if not run.living:
         kept = all(row.get("op") == "kept" for row in run.out)
-        yield f"to remove them: seatrial clean {run.results['run_id']}{' --all' if kept else ''}"
+        yield f"to remove them: seatrial clean {run.trial or run.results['run_id']}{' --all' if kept else ''}"
 
 
 def _quiet_lease(row: Row) -> bool:

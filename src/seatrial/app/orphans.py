@@ -11,24 +11,26 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 from typing import cast
 
 from seatrial.app.project import Project
+from seatrial.engine import temporary
 from seatrial.engine.cleanup import Owners, Sweep, listed
 from seatrial.engine.leases import Leases
 from seatrial.engine.ledger import living
 from seatrial.engine.masking import Masks
 from seatrial.errors import SeatrialError, UsageError
 from seatrial.links.process import process_start, programs
+from seatrial.model.record import record
 from seatrial.model.resource import Resource
 from seatrial.registry import Registry
 from seatrial.spi import Provider, ProviderTraits, SystemTraits, traits
 
 
-@dataclass(slots=True)
+@record
 class Cleaned:
     """The result of a cleanup."""
 
@@ -53,7 +55,7 @@ class Cleaned:
             self.given_back.append(f"{data['kind']} {data['name']} ({data['owner']})")
 
 
-@dataclass(slots=True, kw_only=True)
+@record(kw_only=True)
 class Orphan:
     """A run known by its leases and by the lists of providers."""
 
@@ -125,13 +127,16 @@ async def give_back_orphans(project: Project, cleaned: Cleaned, *, only: str = "
 
 
 async def end_tagged(project: Project, run: str, cleaned: Cleaned, *, dry_run: bool = False) -> None:
-    """End the programs of a dead run of this project whose ledger cannot be read: their tags name both."""
+    """End the programs of a dead run of this project whose ledger cannot be read: their tags name both. Its folders for
+    temporary files go after them."""
     tagged = [one for one in await programs.find(run) if one.detail.get("project") == str(project.folder)]
+    folders = await temporary.find(run, project.folder)
     if dry_run:
-        cleaned.given_back += [f"{one}, in no readable ledger" for one in tagged]
+        cleaned.given_back += [f"{one}, in no readable ledger" for one in (*tagged, *folders)]
         return
     sweep = Sweep(cleaned.say)
     await sweep.remove_listed(cast("Provider", programs), tagged)
+    await sweep.remove_listed(cast("Provider", temporary), folders)
     cleaned.found += [f"{one} of run {run}, in no readable ledger" for one in sweep.found]
     cleaned.leave(sweep.left)
 

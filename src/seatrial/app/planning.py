@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,10 +16,10 @@ from seatrial.registry import Registry
 
 def plan_documents(
     paths: Sequence[Path], options: RunOptions, *, project: Project | None = None, registry: Registry | None = None,
-    open_ended: bool = False,
+    open_ended: bool = False, unwritten: Mapping[Path, str] | None = None,
 ) -> Plan:  # fmt: skip
     """Read, validate and select, without running. DocumentError has all problems of all files. `open_ended`: the plan
-    takes further steps."""
+    takes further steps. `unwritten`: the texts of documents not yet written."""
     from seatrial.loading.compilation import compile_documents
     from seatrial.systems.processes.sample import SAMPLE
 
@@ -40,6 +40,7 @@ def plan_documents(
         sample=SAMPLE,
         found=found,
         open_ended=open_ended,
+        unwritten=unwritten,
     )
     plan = replace(plan, warnings=(*warnings, *plan.warnings))
     return selected(plan, options, project)
@@ -92,7 +93,7 @@ def selected(plan: Plan, options: RunOptions, project: Project) -> Plan:
         for wanted in options.tests:
             if wanted not in known | names:
                 kind = UsageError if suites else NothingSelected
-                raise kind(f"no suite {wanted!r}: {nearest(wanted, known, what='suites')}")
+                raise kind(f"no suite {wanted!r}: {nearest(wanted, known | names, what='suites')}")
     if options.rerun:
         passed = _passed_in(project, options.rerun)
         if suites and passed >= {suite.test_id for suite in suites}:

@@ -217,11 +217,12 @@ def _wishes(options: PreflightOptions, read: Read, affected: Mapping[str, str] |
     ids = [f"{name}{suffix}" for name, check in read.pipeline.checks.items() for suffix in rows_of(check)]
     others = [id for id in ids if id not in affected] if affected is not None else []
     left_out = dict.fromkeys(others, f"nothing it depends on changed since {options.changed_since}")
+    where = ["--host"] if options.host else ["--executor", options.executor] if options.executor else []
     return Wishes(
         choices=options,
         left_out=left_out,
         since=options.changed_since,
-        command=("seatrial", "preflight", *named, *(["--host"] if options.host else []), *sets),
+        command=("seatrial", "preflight", *named, *where, *sets),
     )
 
 

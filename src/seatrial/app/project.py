@@ -24,6 +24,9 @@ SCHEMA = "seatrial.schema.json"
 SETTINGS_SCHEMA = "seatrial.settings.schema.json"
 """The schema of `seatrial.toml`, beside it."""
 
+DOCUMENTS = (".yaml", ".yml", ".json")
+"""Endings of the names of documents."""
+
 
 @frozen
 class Project:
@@ -161,6 +164,21 @@ class Project:
         """The id of the last run; empty if there is none."""
         return max((entry.name for entry in self.runs.glob("r*")), default="")
 
+    def trial(self, wanted: str) -> tuple[str, str]:
+        """The ids of a run and of the trial in it, by the trial's id (`E2E_RUN_ID`) or a unique prefix. Both are empty
+        if no trial is meant; UsageError if there is none of this id."""
+        if not wanted.startswith("t") or os.sep in wanted or (Path(wanted) / "events.jsonl").is_file():
+            return "", ""
+        folders = (entry for entry in self.runs.glob("r*/*-t*") if entry.is_dir())
+        known = {entry.name.rpartition("-")[2]: entry.parent.name for entry in sorted(folders)}
+        matching = [trial for trial in known if trial.startswith(wanted)]
+        if len(matching) != 1:
+            what = f"matches several trials: {', '.join(matching)}; use a longer prefix" if matching else ""
+            newest = ", ".join(sorted(known)[-3:]) or "none"
+            what = what or f"is not a trial of the project {self.folder}; the newest trials: {newest}"
+            raise UsageError(f"{wanted!r} {what}")
+        return known[matching[0]], matching[0]
+
     def run_folder(self, wanted: str) -> Path:
         """The folder of a run by its id, a unique prefix, `last`, or a path; UsageError if there is none."""
         if os.sep in wanted or (Path(wanted) / "events.jsonl").is_file():
@@ -188,9 +206,7 @@ def from_here(path: Path) -> Path:
 def within(folder: Path) -> list[Path]:
     """The documents in a folder and below it, sorted by name, without hidden folders such as `.seatrial`."""
     files = (
-        file
-        for file in folder.rglob("*")
-        if file.suffix in (".yaml", ".yml", ".json") and file.name not in (SCHEMA, SETTINGS_SCHEMA)
+        file for file in folder.rglob("*") if file.suffix in DOCUMENTS and file.name not in (SCHEMA, SETTINGS_SCHEMA)
     )
     return sorted(file for file in files if not any(part.startswith(".") for part in file.relative_to(folder).parts))
 

@@ -10,7 +10,6 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ from seatrial.engine.scheduler import SuiteScheduler, refuse_over_budget
 from seatrial.engine.trial import Run, Trial
 from seatrial.errors import LeftBehind, NothingSelected, SeatrialError
 from seatrial.model.fold import Fold
+from seatrial.model.frozen import frozen
 from seatrial.model.scenario import Plan, Suite
 from seatrial.registry import Registry
 
@@ -57,7 +57,7 @@ async def run_documents(paths: Sequence[Path], options: RunOptions) -> RunReport
     return await run_plan(plan, options, project=project, registry=registry)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class KeptRun:
     """An earlier run with a kept cluster, to run steps on it."""
 
@@ -181,7 +181,7 @@ async def _report_foreign_resources(project: Project, run: Run, plan: Plan) -> N
 async def clean_dead_runs(project: Project) -> list[str]:
     """Clean up after killed runs of this project, before a new one begins; returns a line for each resource."""
     if not any(project.ledger_folder.glob("*.jsonl")):
-        return []
+        return await _clean_dead_services()
     from seatrial.app.clean import CleanOptions, clean
 
     cleaned = await clean(CleanOptions(project=project.folder))
@@ -189,6 +189,18 @@ async def clean_dead_runs(project: Project) -> list[str]:
         raise LeftBehind("\n".join(cleaned.refused))
     left = [f"left behind by an earlier run: {row['kind']} {row['name']}: {row['error']}" for row in cleaned.left]
     return [*(f"removed {resource} of an earlier run" for resource in cleaned.given_back), *left]
+
+
+async def _clean_dead_services() -> list[str]:
+    """Remove what dead keepers of shared services left; returns a line for each."""
+    from seatrial.engine.services.home import homes
+
+    if not any(not home.kept for home in homes()):
+        return []
+    from seatrial.engine.services.remains import clean_dead
+
+    removed, _, left = await clean_dead()
+    return [*(f"removed {what}" for what in removed), *(f"left behind: service {name}: {why}" for name, why in left)]
 
 
 def _finish(journal: Journal, fold: Fold, duration: float, interrupted: str, *, broken: bool) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""`run --watch`: run again whenever a document, or a file that it names, changes."""
+"""`run --watch`: run again whenever a document, or a file that it names, changes, and when a folder of documents has a
+new one."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from seatrial.app.planning import plan_documents
-from seatrial.app.project import find, from_here
+from seatrial.app.project import DOCUMENTS, find, from_here, within
 from seatrial.app.run import run_plan, signals
 from seatrial.app.run_options import RunOptions, RunReport
 from seatrial.errors import DocumentError, NothingSelected, SeatrialError, UsageError
@@ -22,6 +23,8 @@ from seatrial.links.paths import SETTINGS
 from seatrial.loading.read.document import read
 from seatrial.model.fold import SIGNAL_CODES
 from seatrial.model.scenario import Plan
+from seatrial.preflight.cache.hashes import Hashes
+from seatrial.preflight.cache.tree import Tree
 
 NAMED = 3
 """Number of changed files to name."""
@@ -47,6 +50,8 @@ class RunWatch:
         self._project = find(options.project)
         self._files: dict[Path, bytes | None] = {}
         """The watched files and their contents: a saved file without a change begins no round."""
+        self._documents: frozenset[Path] = frozenset()
+        """The documents in the watched folders."""
         self._first = True
 
     async def run(self) -> int:
@@ -67,6 +72,7 @@ class RunWatch:
         """The current plan; None after its problems are reported. What is wrong from the start, except in a document,
         is an error."""
         self._project = find(self._options.project)
+        self._documents = self._in_folders()
         files = {path for path in self._paths if path.is_file()}
         try:
             registry = self._project.registry(self._options.plugins)
@@ -83,7 +89,8 @@ class RunWatch:
         own += [self._project.folder / name for name in self._project.settings.value("plugins") or ()]
         # Files that a broken document no longer names may be the ones to mend.
         known = self._files if plan is None else ()
-        named = {path for file in files for path in named_files(file)}
+        tree = Tree(self._project.folder, Hashes(Path()))
+        named = {path for file in files for path in named_files(file) if not self._is_ignored_by_git(path, tree)}
         self._files = {path.absolute(): _content(path) for path in (*files, *named, *own, *known)}
         return plan
 
@@ -133,12 +140,29 @@ class RunWatch:
                 if changed := self._changed(news.result()):
                     return "", changed
 
+    def _is_ignored_by_git(self, path: Path, tree: Tree) -> bool:
+        """Whether .gitignore names it: mostly what a run writes, which would begin rounds without an end."""
+        folder = self._project.folder
+        return path.is_relative_to(folder) and tree.leaves_out(str(path.relative_to(folder)))
+
     def _ignored(self, path: str) -> bool:
-        return Path(path) not in self._files
+        return Path(path) not in self._files and not path.endswith(DOCUMENTS)
 
     def _changed(self, paths: Iterable[str]) -> set[Path]:
-        """The files among these with another content than before."""
-        return {path for path in map(Path, paths) if path in self._files and _content(path) != self._files[path]}
+        """The files among these with another content than before, and the documents that are new in a folder or gone
+        from it."""
+        changed = {path for path in map(Path, paths) if path in self._files and _content(path) != self._files[path]}
+        return changed | (self._in_folders() ^ self._documents)
+
+    def _in_folders(self) -> frozenset[Path]:
+        """The documents in the folders among the paths; without paths, those of the project."""
+        tree = Tree(self._project.folder, Hashes(Path()))
+        found = [path for folder in self._paths if folder.is_dir() for path in within(folder)]
+        if not self._paths:
+            with suppress(SeatrialError):
+                found = self._project.scenarios()
+        absolute = frozenset(path.absolute() for path in found)
+        return frozenset(path for path in absolute if not self._is_ignored_by_git(path, tree))
 
 
 def named_files(document: Path) -> Iterator[Path]:

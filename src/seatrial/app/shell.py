@@ -32,10 +32,17 @@ class ShellOptions:
 def main(options: ShellOptions) -> NoReturn:
     """Replace this process by the shell, or the command: its exit code is that of the command."""
     argv = command_of(way_in(options), options.command, terminal=sys.stdin.isatty())
-    if shutil.which(argv[0]) is None:
-        raise ToolMissing(f"{argv[0]} is not installed, and the way into this node is: {shlex.join(argv)}")
+    if shutil.which(program := _program(argv)) is None:
+        raise ToolMissing(f"{program} is not installed, and the way into this node is: {shlex.join(argv)}")
     sys.stdout.flush()
     os.execvp(argv[0], argv)
+
+
+def _program(argv: Sequence[str]) -> str:
+    """The program of a command, also behind `env NAME=VALUE`."""
+    if argv[0] != "env":
+        return argv[0]
+    return next((word for word in argv[1:] if "=" not in word), argv[0])
 
 
 def way_in(options: ShellOptions) -> list[str]:

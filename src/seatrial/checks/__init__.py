@@ -16,6 +16,17 @@ ALIASES: dict[str, str] = {
     "database_running": "database",
     "database_degraded": "database",
     "database_down": "database",
+    "crd_established": "kubernetes.crd_established",
+    "endpoints": "kubernetes.endpoints",
+    "jobs": "kubernetes.jobs",
+    "kubernetes": "kubernetes.resource",
+    "pods_ready": "kubernetes.pods_ready",
+    "resource": "kubernetes.resource",
+    "rollout": "kubernetes.rollout",
+    "webhook_answers": "kubernetes.webhook_answers",
 }
-# The first four are families: ALIASES has the names of their checks.
-PARTS: tuple[str, ...] = ("cloudstack", "cluster", "nodes", "database", "per_node", "readings", "content", "sizes")
+# The first five are families: ALIASES has the names of their checks.
+PARTS: tuple[str, ...] = (
+    *("cloudstack", "cluster", "nodes", "database", "kubernetes"),
+    *("per_node", "readings", "content", "sizes"),
+)

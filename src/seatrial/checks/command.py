@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from typing import Any, ClassVar
 
 from seatrial.checks.content import held, holds, shown
 from seatrial.checks.per_node import OnNodes, on_each, text_of
+from seatrial.expressions.text import uses
 from seatrial.model.resource import Node
 from seatrial.model.result import Category, Observation, failed, passed, unknown
 from seatrial.model.values import Argv, Duration, Expression, argv_of
@@ -40,7 +40,8 @@ class Command(OnNodes):
     lacks: str | tuple[str, ...] = ()
     """Text forbidden in its standard output."""
     that: Expression = Expression("")
-    """CEL over `exit_code`, `stdout`, `stderr`, `json` (its output, if it is JSON), `node`."""
+    """CEL over `exit_code`, `stdout`, `stderr` (without the last line end), `json` (its output, if it is JSON),
+    `node`."""
     input: str = ""
     """Text for its standard input."""
     env: Mapping[str, str] = field(default_factory=dict)
@@ -105,7 +106,12 @@ class Command(OnNodes):
         if not self.that:
             return passed(done.exit_code, self.exit_code)
         parsed: object = None
-        with contextlib.suppress(ValueError):
+        try:
             parsed = json.loads(done.stdout)
-        names = {"exit_code": done.exit_code, "stdout": done.stdout, "stderr": done.stderr, "json": parsed}
+        except ValueError as error:
+            if uses(self.that, "json"):  # even `json != …` would be true
+                return unknown(f"the output is not JSON ({error}), and `that` uses it", self.that, said)
+        # As in the outputs of `custom_command`, so that the two can be compared.
+        out, err = done.stdout.rstrip("\n"), done.stderr.rstrip("\n")
+        names = {"exit_code": done.exit_code, "stdout": out, "stderr": err, "json": parsed}
         return await holds(ctx, self.that, shown(ctx, done.stdout), node=node, **names)

@@ -54,7 +54,7 @@ def _plain(text: str) -> str:
 LIST = r"""
 [ -z "$1" ] || readlink -f -- "$1" 2>/dev/null || echo "$1"
 [ -n "$1" ] || echo
-cat /proc/self/mountinfo
+cat /proc/${SEATRIAL_PROCESS:-self}/mountinfo
 """
 """Prints the named device, all links followed; then the mounts."""
 

@@ -77,12 +77,8 @@ class Sql:
         return not is_ours(ctx, urlsplit(self.url).hostname or "")
 
     async def observe(self, ctx: Context) -> Observation:
-        """Run the query once, in a thread because the drivers block."""
-        try:
-            async with asyncio.timeout(self.timeout + 2):  # The driver's own timeouts come first, and end the thread.
-                found = await asyncio.to_thread(_ask, self.url, self.query, self.timeout, ctx.document_folder)
-        except TimeoutError:
-            found = _late(self.timeout)
+        """Run the query once."""
+        found = await ask(self.url, self.query, self.timeout, ctx.document_folder)
         if isinstance(found, Observation):
             return found
         return await self._judge(ctx, *found)
@@ -107,6 +103,16 @@ class Sql:
             return passed(seen, self.rows if self.value is NOT_GIVEN else self.value)
         maps = [dict(zip(columns, row, strict=True)) for row in rows]
         return await holds(ctx, self.that, seen, rows=maps, value=value, count=len(rows))
+
+
+async def ask(url: str, query: str, timeout: float, folder: Path) -> tuple[list[str], list[list[object]]] | Observation:
+    """Columns and rows (one more than LIMIT at most), or an observation of the database's error; CannotTell for
+    mistakes of the test. In a thread, because the drivers block."""
+    try:
+        async with asyncio.timeout(timeout + 2):  # The driver's own timeouts come first, and end the thread.
+            return await asyncio.to_thread(_ask, url, query, timeout, folder)
+    except TimeoutError:
+        return _late(timeout)
 
 
 def _ask(url: str, query: str, timeout: float, folder: Path) -> tuple[list[str], list[list[object]]] | Observation:

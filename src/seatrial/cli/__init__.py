@@ -19,6 +19,7 @@ COMMANDS = {
     "report": ("results", "generate reports (HTML, JUnit, CTRF, …) from a finished run"),
     "inspect": ("results", "show a run's results: what failed and why"),
     "shell": ("results", "get into a node that was kept, or while its run is paused"),
+    "services": ("services", "list, start and stop the servers that runs share"),
     "mcp": ("setup", "give AI agents access to scenarios, runs and results (MCP)"),
     "doctor": ("setup", "check which providers work here, and how to install the others"),
     "init": ("setup", "create a project: settings, a first scenario, its schema"),

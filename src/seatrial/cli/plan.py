@@ -48,6 +48,8 @@ def check(arguments: Arguments) -> int:
     from seatrial.app.project import find
     from seatrial.errors import DocumentError
 
+    if arguments.isolation:
+        return _check_isolation(arguments)
     scenarios, pipelines = documents_of(arguments.paths, find())
     arguments.paths = scenarios if arguments.paths else []
     outlines, problems = outlines_of(pipelines, options_of(arguments))
@@ -78,6 +80,21 @@ def check(arguments: Arguments) -> int:
     content = f"{suites} with {count(steps, 'step')} in {documents}{skips}"
     sys.stdout.write(f"{content}: no problems found, nothing was started\n")
     return _print_pipelines(outlines, arguments)
+
+
+def _check_isolation(arguments: Arguments) -> int:
+    from seatrial.app.isolation import scan
+    from seatrial.app.project import find
+    from seatrial.errors import DocumentError
+
+    problems, files = scan(arguments.paths, find().folder)
+    if problems:
+        raise DocumentError(problems)
+    if arguments.format == "json":
+        _print_json({"success": True, "exit_code": 0, "problems": []})
+    else:
+        sys.stdout.write(f"{count(files, 'file')}: nothing found that makes trials collide\n")
+    return 0
 
 
 def _print_pipelines(outlines: list[dict[str, Any]], arguments: Arguments) -> int:
@@ -179,6 +196,11 @@ COMMANDS = {
         arguments=(
             *SELECTION,
             FORMAT,
+            flag(
+                "--isolation",
+                help="in place of validation, look in documents, scripts, Makefiles and manifests for what makes "
+                "trials collide",
+            ),
             flag("-v", "--verbose", help="show settings with their sources, steps, nodes and powers"),
         ),
         more="Reports all problems in all files at once, with file:line:column. Exit code 2 if there are any.",
@@ -187,6 +209,7 @@ COMMANDS = {
             ("check failover.yaml -v", "with steps, nodes, powers, and the sources of settings"),
             ("check pipeline.yaml", "a pipeline for `seatrial preflight`"),
             ("check a.yaml --on hetzner", "whether it would work on another provider"),
+            ("check --isolation", "fixed names, ports, files and namespaces in the whole project"),
             ("check --format json", "for editors and CI"),
         ),
     ),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from seatrial.cli.parser import Arguments, Command, argument, choice, flag, group, positive, repeatable
 from seatrial.cli.run import REPORT_DIR, chosen, set_argument
-from seatrial.model.values import PIPELINE_FORMATS
+from seatrial.model.values import EXECUTORS, PIPELINE_FORMATS
 
 
 def preflight(arguments: Arguments) -> int:
@@ -26,7 +26,10 @@ def preflight(arguments: Arguments) -> int:
         verbose=arguments.verbose,
     )
     options = chosen(PreflightOptions, arguments, changed_since=arguments.changed_since or "", parameters=parameters,
+                     executor=arguments.executor or "",
                      cache=not arguments.no_cache, run=run)  # fmt: skip
+    if arguments.host and arguments.executor:
+        raise UsageError("seatrial preflight: --host and --executor exclude each other: --host uses no image")
     if arguments.list and arguments.watch:
         raise UsageError("seatrial preflight: --list and --watch exclude each other: --list runs no check")
     if arguments.list:
@@ -57,6 +60,8 @@ COMMANDS = {
                 flag("--watch", help="re-run whenever inputs or the pipeline file change; stop with Ctrl-C"),
                 flag("--fail-fast", help="stop at the first check that does not pass"),
                 flag("--host", help="run every check on this machine, including checks that specify an image"),
+                choice("--executor", EXECUTORS, metavar="EXECUTOR",
+                       help="where checks with an image run: containers or dagger (default: as the pipeline says)"),
                 argument("--parallel", type=positive, metavar="N",
                          help="maximum number of checks to run in parallel (default: the number of cores)"),
                 set_argument("pipeline parameter"),

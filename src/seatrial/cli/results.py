@@ -20,7 +20,14 @@ def clean(arguments: Arguments) -> int:
     shown = "json" if arguments.format == "json" else "plain"
     return main(
         CleanOptions(
-            run=arguments.run, forget=arguments.forget, all=arguments.all, dry_run=arguments.dry_run, format=shown
+            run=arguments.run,
+            forget=arguments.forget,
+            all=arguments.all,
+            provider=arguments.provider,
+            tagged=arguments.tagged,
+            expired=arguments.expired,
+            dry_run=arguments.dry_run,
+            format=shown,
         )
     )
 
@@ -58,10 +65,15 @@ COMMANDS = {
         act=clean,
         arguments=(
             argument("run", nargs="?", default="", metavar="RUN",
-                     help="clean up only this run: its id, or the start of its id"),
+                     help="clean up only this run, or this trial of it: its id, or the start of its id"),
             flag("--all", help="also remove kept resources before their time is over"),
             argument("--forget", default="", metavar="RUN",
                      help="remove nothing, and drop the ledger of this run after you have looked for its resources"),
+            argument("--provider", default="", metavar="NAME",
+                     help="use the tags of this provider's resources in place of ledgers, also on another machine"),
+            argument("--run", dest="tagged", default="", metavar="RUN",
+                     help="with --provider: the run, by its whole id"),
+            flag("--expired", help="only resources whose tags say that their time is over; needs no ledger"),
             flag("--dry-run", help="show what would be removed, without removing it"),
             FORMAT,
         ),
@@ -72,6 +84,9 @@ COMMANDS = {
             ("clean --dry-run", "show what would be removed"),
             ("clean --all", "also resources kept with --keep"),
             ("clean r01k3", "a single run"),
+            ("clean t01k3 --all", "a single trial, by its `E2E_RUN_ID`"),
+            ("clean --provider aws --run r1m8p6psvx98v7zh9rdjg3wy", "a run of another machine, by its tags"),
+            ("clean --expired", "expired resources in the cloud, for example from cron"),
             ("clean --forget r01k3", "its resources are gone: you have looked"),
         ),
     ),
@@ -116,6 +131,7 @@ COMMANDS = {
         examples=(
             ("inspect", "the last run: verdicts, failures, kept resources, logs"),
             ("inspect r01k3 -v", "one run with all its steps"),
+            ("inspect t01k3", "one trial, by its `E2E_RUN_ID`"),
             ("inspect report-dir/ --format json", "a report folder, as JSON"),
         ),
     ),

@@ -12,6 +12,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from seatrial.engine import temporary
 from seatrial.engine.leases import Leases
 from seatrial.engine.ledger import Entry, Ledger
 from seatrial.engine.masked_stream import masked_file
@@ -29,7 +30,7 @@ PATIENCE = 60.0
 HURRY = 10.0
 """The same limit after a second Ctrl-C."""
 
-GROUND = ("engine:lease", "engine:path")
+GROUND = ("engine:lease", "engine:path", temporary.OWNER)
 """Owners of resources under nodes and processes: addresses, ports, folders."""
 
 
@@ -74,6 +75,8 @@ class Owners:
             self.leases.release(resource.kind, resource.name, resource.trial)
         elif resource.owner == "engine:path":
             _remove_path(resource, self._within)
+        elif resource.owner == temporary.OWNER:
+            await temporary.destroy(resource)
         elif resource.owner == "engine:process":
             await programs.destroy(resource)
         elif kind == "provider":

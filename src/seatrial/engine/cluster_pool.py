@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 
 from seatrial.engine.ledger import Entry, Key, Ledger, key_of
 from seatrial.expressions import names_in
+from seatrial.model.record import record
 from seatrial.model.resource import Node
 from seatrial.model.scenario import StepPlan, Suite
 from seatrial.spi import Provider, SettlesSettings
 
-VALUES = ("vars", "steps")
+VALUES = ("vars", "steps", "services")
 """First words of expressions that can differ between trials of one run."""
 
 NEVER = ("trial", "suite", "deploy_dir", "deployment_dir")
@@ -82,7 +83,7 @@ class ReusableCluster:
         self.user, self.used, self.parked, self.before = "", False, False, None
 
 
-@dataclass(slots=True)
+@record
 class Pool:
     """The clusters of the run, and the suites that may still need one."""
 

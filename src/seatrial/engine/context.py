@@ -4,43 +4,40 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from copy import deepcopy
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from seatrial import expressions
-from seatrial.engine import cluster_reuse
+from seatrial.engine import cluster_reuse, temporary
 from seatrial.engine import poll as polling
+from seatrial.engine.deadlines import deadline_of
 from seatrial.engine.masked_files import mask_file
 from seatrial.engine.node_selection import matching
 from seatrial.engine.output_log import KeptOutput
+from seatrial.engine.resources import TrialResources
 from seatrial.engine.trial import Trial
 from seatrial.engine.written_at import written_at
 from seatrial.errors import (
     CannotTell,
-    LeaseTaken,
     LimitReached,
     LinkDown,
     LinkLost,
-    NotSupported,
     SeatrialError,
     nearest,
 )
 from seatrial.links import connection
 from seatrial.model.cluster import PowerState
 from seatrial.model.reading import Reading, Trust, absent, measured
-from seatrial.model.resource import Node, NodeSpec, Resource
+from seatrial.model.resource import Node, NodeSpec
 from seatrial.model.result import CheckResult, Outcome
-from seatrial.model.scenario import CheckPlan, Retry, StepPlan, Suite
+from seatrial.model.scenario import CheckPlan, Retry, StepPlan
 from seatrial.spi import (
     Link,
     PreparesTrial,
     Provider,
     ProviderTraits,
-    SetsDeadlines,
-    SetsPace,
     System,
     health_of,
     power_reading,
@@ -50,12 +47,6 @@ from seatrial.spi.context import CHECKS_AT_ONCE
 from seatrial.spi.measuring import provider_knows
 
 T = TypeVar("T")
-
-DEADLINES = {"deploy": 600.0, "start": 300.0, "stop": 120.0, "restart": 300.0, "destroy": 120.0}
-"""Seconds, unless the suite, the system or the provider sets a deadline."""
-
-NODES = 10
-"""Nodes for which the default deadlines are long enough; a larger system gets its multiple of them."""
 
 
 class StepRunner(Protocol):
@@ -72,30 +63,30 @@ class StepRunner(Protocol):
     ) -> Sequence[CheckResult]: ...
 
 
-class TrialContext:
+class TrialContext(TrialResources):
     """See spi.Context; `runner` runs children and observes checks for it."""
 
     def __init__(
         self, trial: Trial, runner: StepRunner, step: str = "", more: Mapping[str, object] | None = None
     ) -> None:
-        self._trial = trial
+        super().__init__(trial)
         self._runner = runner
         self._more: Mapping[str, object] = more or {}
         self.step = step
         self.run_id = trial.run.id
-        self.trial_id = trial.id
         self.deployment_id = trial.deployment_id
         self.trust: Trust = trial.suite.trust
         self.may_fail = False
         """Whether the step, or one around it, may fail: it decides nothing."""
         self.last_seen, self.last_seen_measured = "", True
         self._around: TrialContext | None = None
+        self.changes: list[Callable[[], Awaitable[object]]] = []
+        """What a check waits for before its next look."""
         self.may_pause = True
         """Whether a step here that does not pass decides at once: no step around it tries again or expects it."""
         self.limits: tuple[asyncio.Timeout, ...] = ()
         """The time limits of the steps around and of the suite."""
         self.document_folder = trial.suite.document_folder
-        self.random = trial.random
 
     def at(
         self, step: str, more: Mapping[str, object] | None = None, *, may_fail: bool = False
@@ -118,7 +109,7 @@ class TrialContext:
     @property
     def pace(self) -> polling.Pace:
         """The pauses between looks at this system."""
-        return self.system.pace if isinstance(self.system, SetsPace) else (polling.SHORTEST, polling.LONGEST)
+        return self._trial.pace
 
     @property
     def was_up(self) -> bool:
@@ -131,10 +122,6 @@ class TrialContext:
         self.last_seen, self.last_seen_measured = text, measured
         if self._around is not None:
             self._around.seen(text, measured=measured)
-
-    @property
-    def suite(self) -> Suite:
-        return self._trial.suite
 
     def fall_back(self, why: str) -> bool:
         suite = self._trial.suite
@@ -201,7 +188,25 @@ class TrialContext:
     # Names and expressions
 
     def environment(self) -> dict[str, str]:
-        return {**self._trial.run.environment, **self._trial.identity, "SEATRIAL_DEPLOYMENT_DIR": str(self.deploy_dir)}
+        self._make_temporary()
+        return self._environment()
+
+    def _environment(self) -> dict[str, str]:
+        trial = self._trial
+        own = {**trial.identity, **trial.service_environment, "SEATRIAL_DEPLOYMENT_DIR": str(self.deploy_dir)}
+        if not trial.swept:
+            own |= temporary.variables(temporary.folder_of(trial.id))
+        return {**trial.run.environment, **own}
+
+    def _make_temporary(self) -> None:
+        """The trial's folder for temporary files, before its first command."""
+        trial, folder = self._trial, temporary.folder_of(self.trial_id)
+        own = trial.run.ledger.holds(temporary.OWNER, "folder", folder.name, trial.id)
+        if trial.swept or (own and folder.is_dir()):
+            return
+        temporary.require_absent(folder)
+        self._intend("folder", folder.name, temporary.OWNER, {"path": str(folder)})
+        temporary.make(folder, trial.run.environment, run=trial.run.id, project=trial.run.project)
 
     def names(self) -> Mapping[str, object]:
         trial = self._trial
@@ -210,15 +215,16 @@ class TrialContext:
             "vars": trial.variables,
             "parameters": trial.suite.parameters,
             "run": {"id": trial.run.id},
-            "trial": {"id": trial.id},
+            "trial": {"id": trial.id, "start": trial.start},
             "suite": {
                 "name": trial.suite.name,
                 "provider": trial.suite.named_provider,
                 "deployment_id": trial.deployment_id,
             },
-            "env": trial.run.environment,
+            "env": self._environment(),
             "secrets": trial.run.secrets,
             "nodes": trial.node_names,
+            "services": trial.service_names,
             "provider": trial.suite.named_provider,
             "deploy_dir": str(trial.deploy_dir),
             "deployment_dir": str(trial.deploy_dir),
@@ -272,9 +278,6 @@ class TrialContext:
 
     # Messages
 
-    def emit(self, kind: str, /, **data: object) -> None:
-        self._trial.emit(kind, **data)
-
     def log(self, text: str, level: str = "info") -> None:
         self._trial.emit("log", level=level, text=text, step=self.step)
 
@@ -312,57 +315,18 @@ class TrialContext:
     ) -> Sequence[CheckResult]:
         return await self._runner.observe(self, checks, retry, most)
 
+    def resting(self) -> AbstractContextManager[None]:
+        return self._trial.resting()
+
+    def look_again_when(self, changed: Callable[[], Awaitable[object]]) -> None:
+        self.changes.append(changed)
+
     async def poll(
         self, look: Callable[[], Awaitable[T | None]], *, deadline: float, what: str, retry: Retry | None = None
     ) -> T:
         return await polling.poll(look, deadline=deadline, what=what, chance=self.random, retry=retry, pace=self.pace)
 
-    # Resources
-
-    def _intend(
-        self, kind: str, name: str, owner: str, detail: Mapping[str, object], outlives: bool = False
-    ) -> Resource:
-        trial = self._trial
-        trial.made_something = True
-        resource = Resource(
-            kind=kind, name=name, owner=owner, run=trial.run.id, trial=trial.id, detail=detail, outlives_host=outlives
-        )
-        owner_kind, _, owner_name = owner.partition(":")
-        plugin = trial.run.registry.plugin_of(owner_kind, owner_name) if owner_kind != "engine" else ""
-        trial.run.ledger.intend(resource, plugin)
-        return resource
-
-    async def make(
-        self, kind: str, name: str, create: Callable[[], Awaitable[T]], *, owner: str = "",
-        detail: Mapping[str, object] | None = None, outlives_host: bool = False,
-    ) -> T:  # fmt: skip
-        owner = owner or f"system:{self.suite.system.kind}"
-        resource = self._intend(kind, name, owner, detail or {}, outlives_host)
-        self.emit("resource", op="intended", kind=kind, name=name, owner=owner)
-        known = deepcopy(resource.detail)
-        try:
-            made = await create()
-        except BaseException:
-            if resource.detail != known:  # what it learned until then is for the cleanup
-                self._trial.run.ledger.intend(resource)
-            raise
-        self._trial.run.ledger.made(resource)
-        self.emit("resource", op="made", kind=kind, name=name, owner=owner)
-        return made
-
-    def holds(self, kind: str, name: str, *, owner: str) -> bool:
-        return self._trial.run.ledger.holds(owner, kind, name, self.trial_id)
-
-    async def give_back(self, kind: str, name: str) -> None:
-        await self._give_back(kind, name, self.trial_id)
-
-    async def _give_back(self, kind: str, name: str, trial: str) -> None:
-        ledger = self._trial.run.ledger
-        for entry in ledger.out(trial):
-            if (entry.resource.kind, entry.resource.name) == (kind, name):
-                await self._trial.run.owners.destroy(entry)
-                ledger.given_back(entry.resource)
-                self.emit("resource", op="given_back", kind=kind, name=name, owner=entry.resource.owner)
+    # Nodes
 
     async def create_node(self, spec: NodeSpec) -> Node:
         self.emit("node", node=spec.name, state="creating")
@@ -398,44 +362,6 @@ class TrialContext:
     async def release_cluster(self) -> bool:
         return await cluster_reuse.release(self, self._trial)
 
-    def labels(self) -> Mapping[str, str]:
-        return self._trial.labels
-
-    async def lease(self, kind: str, names: Iterable[str]) -> str:
-        held = "there are none to choose from"
-        for name in names:
-            try:
-                self._take(kind, name)
-                return name
-            except LeaseTaken as error:
-                held = str(error)
-        raise LeaseTaken(f"no {kind} is free: {held}")
-
-    async def lease_address(self) -> str:
-        leases = self._trial.run.leases
-        return await self.lease("address", iter(lambda: leases.pick_address(self.random), None))
-
-    async def lease_port(self, address: str = "127.0.0.1") -> int:
-        leases = self._trial.run.leases
-        name = await self.lease("port", iter(lambda: f"{address}:{leases.pick_port(address, self.random)}", None))
-        return int(name.rpartition(":")[2])
-
-    def _take(self, kind: str, name: str) -> None:
-        """Record the lease and take it; LeaseTaken when anybody holds it, this trial included."""
-        run = self._trial.run
-        if run.ledger.holds("engine:lease", kind, name, self.trial_id):
-            # The record of a second attempt would take the place of the first one's, and its lease would stay behind.
-            raise LeaseTaken(f"{kind} {name} is held by this trial")
-        resource = self._intend(kind, name, "engine:lease", {})
-        try:
-            run.leases.take(kind, name, run.holder(self.trial_id))
-        except LeaseTaken:
-            run.ledger.given_back(resource)
-            raise
-        run.ledger.made(resource)
-
-    # Nodes
-
     async def nodes(self) -> Sequence[Node]:
         nodes = await self.system.nodes(self)
         for node in nodes:
@@ -451,7 +377,7 @@ class TrialContext:
         for word in (part.strip() for part in selector.split(",")):
             for node in await matching(self, word, nodes):
                 chosen[node.name] = node
-        return [node for node in nodes if node.name in chosen]
+        return [node for node in nodes if chosen.pop(node.name, None)] + list(chosen.values())
 
     def link(self, node: Node) -> Link:
         key = (node.name, tuple(sorted((k, str(v)) for k, v in node.ssh.items())), str(node.connection))
@@ -474,14 +400,7 @@ class TrialContext:
         return power
 
     def deadline(self, what: str) -> float:
-        own = self.system.deadlines if isinstance(self.system, SetsDeadlines) else {}
-        for said in (self.suite.deadlines, own):
-            if what in said:
-                return float(said[what])
-        for said in (self.provider.deadlines, DEADLINES):
-            if what in said:
-                return float(said[what]) * max(1.0, self.suite.nodes / NODES)
-        raise NotSupported(f"invalid deadline name {what!r}: {nearest(what, DEADLINES)}")
+        return deadline_of(self._trial, what)
 
 
 def _made(folder: Path) -> Path:

@@ -17,7 +17,17 @@ from seatrial.engine.trial import Trial
 from seatrial.errors import CannotTell
 from seatrial.model.cluster import OFF
 from seatrial.model.resource import Node
-from seatrial.spi import ExplainsPower, KeepsConsole, KeepsLogs, ProviderTraits, ShowsEvidence, health_of, traits
+from seatrial.spi import (
+    CollectsDiagnostics,
+    ExplainsPower,
+    KeepsConsole,
+    KeepsLogs,
+    ProviderTraits,
+    ShowsEvidence,
+    ShowsMade,
+    health_of,
+    traits,
+)
 from seatrial.spi.concurrency import map_concurrently
 from seatrial.spi.measuring import provider_knows
 
@@ -29,6 +39,13 @@ ANSWER = 5.0
 
 PART = 8.0
 """Time limit for one part of one node, in seconds."""
+
+WHOLE = 20.0
+"""Time limit for what the system itself collects, in seconds."""
+
+SYSTEM, RESOURCES, SHARED = "system", "resources", "shared"
+"""Folders beside those of the nodes: what the system says, the state of what steps have made, and what servers say that
+several trials share."""
 
 ABREAST = 4
 """Simultaneous commands over one link: an SSH server allows ten."""
@@ -100,9 +117,63 @@ class _Collector:
         self._parts: tuple[str, ...] = ()
         self._missing: dict[str, dict[str, str]] = {}
         """The reason for each missing part, by node."""
+        self._files: list[str] = []
+        """Files of the system's own."""
+        self._shown: list[str] = []
+        """Files about what steps have made."""
 
     async def all(self) -> None:
         """Every existing node, and those created only in part."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._whole())
+            group.create_task(self._resources())
+            group.create_task(self._of_shared())
+            group.create_task(self._each())
+
+    async def _whole(self) -> None:
+        """What the system itself collects, in a folder `system`."""
+        system, problems = self._trial.system, list[str]()
+        if not isinstance(system, CollectsDiagnostics):
+            return
+        async with within(WHOLE, problems.append):
+            for name, text in (await system.diagnostics(self._ctx)).items():
+                self._write(SYSTEM, name.removesuffix(".txt"), text)
+                self._files.append(name)
+        if problems:
+            self._files.append("missing.txt")
+            self._write(SYSTEM, "missing", f"{problems[0]}\n")
+
+    async def _resources(self) -> None:
+        """The state of what steps have made, each in a file of the folder `resources`."""
+        registry = self._trial.run.registry
+        for entry in self._trial.run.ledger.out(self._trial.id):
+            kind, _, name = entry.resource.owner.partition(":")
+            known = kind == "step" and registry.knows(kind, name)
+            owner = object.__new__(registry.get(kind, name)) if known else None
+            if not isinstance(owner, ShowsMade):
+                continue
+            what, text, problems = f"{entry.resource.kind} {entry.resource.name}", "", list[str]()
+            async with within(PART, problems.append):
+                text = await owner.show(entry.resource)
+            text = f"{what}: not known: {problems[0]}\n" if problems else text
+            if text:
+                self._shown.append(f"{_file_name(what)}.txt")
+                self._write(RESOURCES, _file_name(what), text)
+
+    async def _of_shared(self) -> None:
+        """What shared servers know about the time of the failure, such as metrics."""
+        for auditor in self._trial.auditors.values():
+            if not isinstance(auditor, CollectsDiagnostics):
+                continue
+            problems: list[str] = []
+            async with within(PART, problems.append):
+                for name, text in (await auditor.diagnostics(self._ctx)).items():
+                    self._write(SHARED, name.removesuffix(".txt"), text)
+            if problems:
+                self._write(SHARED, "missing", f"{type(auditor).__name__}: {problems[0]}\n")
+
+    async def _each(self) -> None:
+        """What each node says."""
         nodes = await self._nodes()
         if not nodes:
             return
@@ -212,9 +283,10 @@ class _Collector:
     def _write(self, node: str, name: str, text: str) -> None:
         # Masked before the cut: half a secret would not be recognised.
         text = tail(self._trial.run.journal.masked(text), MOST)
-        folder = self._folder / "".join(c if c.isalnum() or c in "-_." else "_" for c in node).strip(".")
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{name}.txt").write_text(text, encoding="utf-8", errors="backslashreplace")
+        folder = self._folder / _file_name(node)
+        file = folder / f"{name}.txt"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8", errors="backslashreplace")
 
     @property
     def _console(self) -> KeepsConsole | None:
@@ -231,7 +303,7 @@ class _Collector:
 
     def tell(self, duration: float) -> None:
         """Report the folder and the missing parts."""
-        if not self._missing:
+        if not (self._missing or self._files or self._shown):
             return
         missing = {node: dict(sorted(reasons.items())) for node, reasons in self._missing.items() if reasons}
         for node, reasons in missing.items():
@@ -245,8 +317,14 @@ class _Collector:
             path=str(self._folder),
             nodes={node: sorted({*self._parts} - reasons.keys()) for node, reasons in self._missing.items()},
             missing=missing,
+            system=self._files,
+            resources=self._shown,
             duration=duration,
         )
+
+
+def _file_name(text: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in text).strip(".")
 
 
 async def _or_why(answer: Awaitable[str]) -> str:

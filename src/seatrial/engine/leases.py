@@ -110,7 +110,11 @@ class Leases:
         """The holder of a lease, as text for people."""
         if not (lease := _read(self._file(kind, name))):
             return "a run that is just starting or ending"
-        return f"run {lease.get('run', '?')} (process {lease.get('pid', '?')}, project {lease.get('project', '?')})"
+        if lease.get("service"):
+            return f"the service {lease['service']} (process {lease.get('pid', '?')})"
+        return f"run {lease.get('run', '?')} (process {lease.get('pid', '?')}, project {lease.get('project', '?')})" + (
+            f": {lease['reason']}" if lease.get("reason") else ""
+        )
 
     def of_run(self, run: str) -> list[tuple[str, str, str]]:
         """Every lease of this run: kind, name, trial."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from seatrial.engine.cleanup import within
 from seatrial.links.connection import ENGINES
-from seatrial.model.resource import LOCAL, Connection, Node
+from seatrial.model.resource import KUBECTL, LOCAL, Connection, Node
 from seatrial.spi import Context, EntersNodes, Provider
 
 SECONDS = 5.0
@@ -43,10 +43,18 @@ def _way_in(provider: Provider, node: Node, known: Path) -> str:
 
 
 def exec_command(connection: Connection) -> list[str]:
-    """The engine's command for a shell in a container, or a shell on this machine; empty for other connections."""
-    if connection.kind not in ENGINES:
-        return ["sh"] if connection.kind == LOCAL else []
+    """The command for a shell in a container, in a pod, or on this machine; empty for other connections."""
+    if connection.kind == LOCAL:
+        return ["sh"]
     selected = [f"{name}={value}" for name, value in sorted(connection.environment.items())]
+    if connection.kind == KUBECTL and connection.target and not connection.become:
+        where = (("--context", connection.context), ("--namespace", connection.namespace))
+        options = [word for key, value in where for word in ((key, value) if value else ())]
+        inside = ["--container", connection.container] if connection.container else []
+        words = [KUBECTL, *options, "exec", "-it", connection.target, *inside, "--", "sh"]
+        return [*(["env", *selected] if selected else []), *words]
+    if connection.kind not in ENGINES:
+        return []
     user = "0" if connection.become else connection.user
     as_user = ["--user", user] if user else []
     program = connection.program or connection.kind
@@ -58,7 +66,7 @@ def ssh_command(ssh: Mapping[str, Any], known: Path) -> list[str]:
     keys = ssh.get("key") or ()
     named = [word for key in ([keys] if isinstance(keys, str) else keys) for word in ("-i", str(key))]
     only = ["-o", "IdentitiesOnly=yes"] if named and not ssh.get("agent") else []
-    hosts = str(ssh.get("known_hosts") or (known if ssh.get("known_host") else ""))
+    hosts = str(ssh.get("known_hosts") or (known if ssh.get("known_host") else ssh.get("pins") or ""))
     # The person's own SSH files are neither changed nor used.
     trust = ["-o", f"UserKnownHostsFile={hosts}"] if hosts else []
     jump = ssh.get("jump")

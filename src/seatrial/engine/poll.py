@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TypeVar
 
 from seatrial.errors import Overrun
@@ -12,19 +13,19 @@ from seatrial.model.scenario import Retry
 
 T = TypeVar("T")
 
-SHORTEST, LONGEST = 0.01, 0.06
-"""Seconds between adaptive polls: the first pause and the maximum. Below 100 ms, because a poll takes time too."""
-
-POLITE = (1.0, 10.0)
-"""The same for programs and servers of other people."""
-
 Pace = tuple[float, float]
 """Seconds: the first pause and the longest."""
+
+ADAPTIVE: Pace = (0.01, 0.06)
+"""Between looks at Seatrial's own nodes: below 100 ms, because a poll takes time too."""
+
+POLITE: Pace = (1.0, 10.0)
+"""Between looks at programs and servers of other people."""
 
 ONCE = Retry(max_attempts=1)
 
 
-def delays(retry: Retry, chance: random.Random, pace: Pace = (SHORTEST, LONGEST)) -> Iterator[float]:
+def delays(retry: Retry, chance: random.Random, pace: Pace = ADAPTIVE) -> Iterator[float]:
     """The endless sequence of pauses between attempts; `pace`: the first and the longest without a delay in `retry`."""
     delay = pace[0] if retry.delay is None else retry.delay
     while True:
@@ -44,9 +45,25 @@ def more(retry: Retry, attempts: int, elapsed: float) -> bool:
     return retry.max_attempts is not None
 
 
+async def first_change(changes: Sequence[Callable[[], Awaitable[object]]], seconds: float) -> bool:
+    """Wait for the first of these changes, at most so long; whether one came. Without any it is a pause."""
+    if not changes:
+        await asyncio.sleep(seconds)
+        return False
+    waits = [asyncio.ensure_future(change()) for change in changes]
+    try:
+        limit = None if seconds == math.inf else max(seconds, 0.0)
+        done, _ = await asyncio.wait(waits, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+        return bool(done)
+    finally:
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+
+
 async def poll(
     look: Callable[[], Awaitable[T | None]], *, deadline: float, what: str, chance: random.Random,
-    retry: Retry | None = None, pace: Pace = (SHORTEST, LONGEST),
+    retry: Retry | None = None, pace: Pace = ADAPTIVE,
 ) -> T:  # fmt: skip
     """Poll until the answer is not None; Overrun with the text `what` after `deadline` seconds, even if a poll hangs.
 

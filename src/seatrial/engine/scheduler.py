@@ -32,7 +32,10 @@ class SuiteScheduler:
         refuse_over_budget(plan)
         ids = zip(plan.suites, _ids(run.id, plan.suites), strict=True)
         self._trials = list(trials) if trials is not None else [Trial(run, suite, id) for suite, id in ids]
+        run.trials = self._trials
         self._running: set[Trial] = set()
+        self._resting = 0
+        """How many of them only wait for what ends by itself."""
         self._changed = asyncio.Event()
         self._stopped = ""
         """Why no more suites start."""
@@ -61,14 +64,16 @@ class SuiteScheduler:
                         await self._changed.wait()
         finally:
             await finish_within(clear(self._run), SWEEP + NOTICE)
+            await finish_within(self._run.close(), NOTICE)
         for trial in waiting:
             self._skip(trial, self._stopped)
 
     def _started(self, group: asyncio.TaskGroup, trial: Trial) -> bool:
         """Start it if there is room."""
-        if len(self._running) >= self._budget.parallel or not self._fits(trial):
+        if len(self._running) - self._resting >= self._budget.parallel or not self._fits(trial):
             return False
         self._running.add(trial)
+        trial.rests = self._rest
         self._run.pool.reserve(trial.id, trial.suite)
         group.create_task(self._one(trial), name=trial.suite.test_id)
         return True
@@ -76,6 +81,10 @@ class SuiteScheduler:
     def _fits(self, trial: Trial) -> bool:
         standing = self._run.pool.standing_beside(trial.id, trial.suite)
         return fits(trial.suite, [*(trial.suite for trial in self._running), *standing], self._budget)
+
+    def _rest(self, change: int) -> None:
+        self._resting += change
+        self._changed.set()
 
     def _skip(self, trial: Trial, reason: str) -> None:
         trial.emit("suite_finished", verdict="", status="skipped", reason=reason, duration=0.0, left=0)

@@ -41,7 +41,7 @@ class Reading:
     @cached_property
     def joined(self) -> str:
         """Without ends of lines and colours."""
-        return BETWEEN.sub("", self.text)
+        return re.sub(BETWEEN, "", self.text)
 
     @cached_property
     def plain(self) -> str:
@@ -54,9 +54,14 @@ class Word:
 
     def __init__(self, text: str, hex: bool) -> None:
         self.text, self.hex = text, hex
-        self.needle = text if hex else max(_PLAIN.findall(text), key=len, default="")
+        plain = text.replace("\0", "")
+        between = "\0" if plain != text else ""  # UTF-16, read as UTF-8
+        pieces: list[str] = _PLAIN.findall(plain)
+        longest: str = max(pieces, key=len, default="")
+        self.needle = text if hex else between.join(longest)
         """Part of every spelling."""
-        self._head, self._tail = ("", "") if hex else (_first(text), _first(text[::-1])[::-1])
+        ends = ("", "") if hex else (_first(plain), _first(plain[::-1])[::-1])
+        self._head, self._tail = map(between.join, ends)
         """Parts of every incomplete spelling."""
 
     def hide(self, text: str, reading: Reading) -> str:
@@ -75,7 +80,7 @@ class Word:
 
     @cached_property
     def _across(self) -> re.Pattern[str]:
-        return re.compile(f"(?:{BETWEEN.pattern})*".join(map(spellings, self.text)))
+        return re.compile(f"(?:{BETWEEN})*".join(map(spellings, self.text)))
 
     @cached_property
     def _styled(self) -> re.Pattern[str]:
@@ -174,7 +179,7 @@ class Word:
 
 def _sign(character: str) -> str:
     """A spelled character, and what may stand between it and the next."""
-    return f"{spellings(character)}(?:{BETWEEN.pattern})*"
+    return f"{spellings(character)}(?:{BETWEEN})*"
 
 
 def _first(text: str) -> str:

@@ -30,7 +30,8 @@ STYLE = (
 """Terminal escapes (colours and the like), raw or as JSON and shells spell them."""
 
 STYLES = re.compile(STYLE)
-BETWEEN = re.compile(f"{BREAK}|{STYLE}")
+BETWEEN = f"{BREAK}|{STYLE}"
+"""What may stand between two characters of a secret; compiled when a secret is looked for, because that takes 7 ms."""
 
 
 @lru_cache(maxsize=512)
@@ -75,16 +76,21 @@ def _cased(digits: str) -> str:
 
 
 def forms_of(secret: str) -> list[tuple[str, bool]]:
-    """A secret, its lines, its base64 at each offset, and its hexadecimal digits (True)."""
+    """A secret, its lines, in the other case and backwards, its base64 at each offset, and its hexadecimal digits
+    (True); also of its UTF-16."""
     lines = [line.strip() for line in secret.splitlines() if line.strip()]
     texts = [line for line in lines if len(line) >= LONG]
     if len(texts) < max(len(lines), 2):  # short lines are known by their neighbours alone
         texts += [secret, secret.strip()]
-    raw = secret.encode("utf-8", "surrogateescape")
+    raw, wide = secret.encode("utf-8", "surrogateescape"), secret.encode("utf-16-le", "surrogatepass")
     for content in {raw, *_in_json(secret)}:
         texts += _in_base64(content)
-    forms = [(piece, False) for text in texts if len(text) >= SHORTEST for piece in _pieces(text)]
-    return [*forms, *((piece, True) for piece in _pieces(raw.hex()))] if len(raw) >= PART else forms
+    texts += [*_in_base64(wide, again=False), "\0".join(secret)]
+    if LONG <= len(secret) < PIECE and not secret.isalpha():  # a word may stand in the text by itself
+        texts += [secret.upper(), secret.lower(), secret[::-1]]
+    forms = [(piece, False) for text in dict.fromkeys(texts) if len(text) >= SHORTEST for piece in _pieces(text)]
+    digits = [piece for content in (raw, wide) for piece in _pieces(content.hex())]
+    return [*forms, *((piece, True) for piece in digits)] if len(raw) >= PART else forms
 
 
 def _in_json(secret: str) -> set[bytes]:

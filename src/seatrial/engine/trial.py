@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import random
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from seatrial.engine import poll as polling
 from seatrial.engine.cleanup import Owners, Sweep
 from seatrial.engine.cluster_pool import Pool
 from seatrial.engine.ids import fitted
@@ -19,15 +22,23 @@ from seatrial.engine.journal import Journal
 from seatrial.engine.leases import Leases
 from seatrial.engine.ledger import Ledger
 from seatrial.engine.output_log import OutputLog
+from seatrial.model.record import record
 from seatrial.model.resource import Node
 from seatrial.model.result import Outcome
 from seatrial.model.scenario import Location, Suite
 from seatrial.registry import Registry
-from seatrial.spi import Link, Provider, System
+from seatrial.spi import Auditor, Link, Provider, SetsPace, System
+from seatrial.spi.context import Closes
+
+if TYPE_CHECKING:
+    from seatrial.engine.services.client import Lease
 
 LONGEST = 24 * 3600.0
 """Assumed maximum duration of a suite without a timeout, in seconds, for the expiry of its resources."""
 
+
+ADDRESSES = ("url", "address", "port")
+"""Of a shared service, in the environment of every command."""
 
 Construct = Callable[[type[Any], Mapping[str, Any], Callable[[Any], Any]], Any]
 """Creates a step or check from its fields: fills in expressions and validates types. Given by the application, since
@@ -45,7 +56,7 @@ class Pause(Protocol):
         """`step` in words; `nodes`: the commands of a shell on each."""
 
 
-@dataclass(slots=True, kw_only=True)
+@record(kw_only=True)
 class Run:
     """The shared state of all trials of one invocation."""
 
@@ -63,6 +74,10 @@ class Run:
     labels: Mapping[str, str] = field(default_factory=dict)
     """Label patterns of the project, by the label's name."""
     secrets: Mapping[str, str] = field(default_factory=dict)
+    trials: Sequence[Trial] = ()
+    """All trials of the run."""
+    connections: dict[Hashable, asyncio.Future[Closes]] = field(default_factory=dict)
+    """Connections of all trials."""
     pool: Pool = field(default_factory=Pool)
     """The clusters shared by several suites."""
     keep: str = "never"
@@ -81,9 +96,27 @@ class Run:
         host = os.uname().nodename
         return {"run": self.id, "trial": trial, "pid": os.getpid(), "host": host, "project": str(self.project)}
 
+    async def close(self) -> None:
+        """Close the connections of the whole run."""
+        opening = list(self.connections.values())
+        self.connections.clear()
+        await asyncio.gather(*map(closed, opening), return_exceptions=True)
+
     def sweep(self, say: Callable[..., None]) -> Sweep:
         """A sweep with its events to `say`; a second Ctrl-C makes it quick."""
         return Sweep(say, lambda: self.hurried)
+
+
+@record
+class Command:
+    """A step with a program of the document's author."""
+
+    step: str
+    """Its path."""
+    kind: str
+    start: float
+    """Seconds since 1970."""
+    end: float = math.inf
 
 
 class Trial:
@@ -99,15 +132,29 @@ class Trial:
         self.deploy_dir = (home or self.folder) / "deployment"
         self.state_folder = (home or self.folder) / "state"
         self.random = random.Random(id)
+        self.start = time.time()
+        """Seconds since 1970."""
         self.outputs: dict[str, dict[str, object]] = {}
         """Outputs of steps by id."""
         self.variables: dict[str, object] = dict(suite.vars)
+        self.services: dict[str, Lease] = {}
+        """The leases of its shared services, by name."""
         self.links: dict[tuple[object, ...], Link] = {}
+        self.rests: Callable[[int], None] = lambda change: None
+        """Tells the scheduler that it begins (1) or stops (-1) to wait for what ends by itself."""
+        self.kept: dict[Hashable, asyncio.Future[Closes]] = {}
+        """Other connections."""
+        self.auditors: dict[Hashable, Auditor] = {}
+        """What looks for contamination at its end."""
+        self.commands: list[Command] = []
+        """The commands of its document, as they ran."""
         self.node_names: dict[str, object] = {}
         """The nodes as seen by expressions."""
         self.was_up = False
         """Whether the service was seen to answer."""
         self.made_something = False
+        self.swept = False
+        """Its sweep has begun: nothing is made for it any more."""
         self.decided = False
         """Whether a measurement passed that decides."""
         self.missed: Outcome | None = None
@@ -128,6 +175,20 @@ class Trial:
         """Created at the start of the trial, like the provider."""
         made: System = self.suite.system.factory(self.suite.system.settings, self.suite.system.folder)
         return made
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """See spi.Context."""
+        self.rests(1)
+        try:
+            yield
+        finally:
+            self.rests(-1)
+
+    @cached_property
+    def pace(self) -> polling.Pace:
+        """The pauses between looks at the system."""
+        return self.system.pace if isinstance(self.system, SetsPace) else polling.ADAPTIVE
 
     def make(self) -> None:
         """Create provider and system, or raise the reason."""
@@ -156,7 +217,9 @@ class Trial:
         """Close every connection of the trial."""
         links = list(self.links.values())
         self.links.clear()
-        await asyncio.gather(*(link.close() for link in links), return_exceptions=True)
+        kept = list(self.kept.values())
+        self.kept.clear()
+        await asyncio.gather(*(link.close() for link in links), *map(closed, kept), return_exceptions=True)
 
     @cached_property
     def identity(self) -> Mapping[str, str]:
@@ -178,6 +241,24 @@ class Trial:
             "SEATRIAL_DEPLOYMENT_ID": self.deployment_id,
         }
 
+    @property
+    def service_names(self) -> dict[str, object]:
+        """The shared services as seen by expressions."""
+        return {name: lease.seen for name, lease in self.services.items()}
+
+    @property
+    def service_environment(self) -> dict[str, str]:
+        """Environment variables with the addresses of the shared services."""
+        made: dict[str, str] = {}
+        for name, lease in self.services.items():
+            prefix = f"SEATRIAL_SERVICE_{name.upper().replace('-', '_')}"
+            made |= {f"{prefix}_{key.upper()}": str(lease.seen[key] or "") for key in ADDRESSES}
+            if lease.seen["namespace"]:
+                made[f"{prefix}_NAMESPACE"] = str(lease.seen["namespace"])
+        if "gitea" in self.services:
+            made["E2E_GITEA_API_URL"] = f"{str(self.services['gitea'].seen['url']).rstrip('/')}/api/v1"
+        return made
+
     @cached_property
     def labels(self) -> Mapping[str, str]:
         """Labels for all resources of the trial, where labels are possible."""
@@ -192,6 +273,11 @@ class Trial:
             "seatrial.expires": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(until)),
             **{name: fitted(pattern, flow=self.suite.name, id=self.id) for name, pattern in patterns.items()},
         }
+
+
+async def closed(opening: asyncio.Future[Closes]) -> None:
+    """Close a connection, also one that is being opened."""
+    await (await opening).close()
 
 
 def _folder_name(text: str) -> str:

@@ -8,15 +8,17 @@ from collections.abc import Mapping, Sequence
 
 from seatrial.engine import kept_trials
 from seatrial.engine.cleanup import Sweep
+from seatrial.engine.contamination import PATIENCE, Contamination
 from seatrial.engine.context import TrialContext
 from seatrial.engine.diagnostics import DEADLINE, diagnose
 from seatrial.engine.ledger import Entry
 from seatrial.engine.masked_files import protect
 from seatrial.engine.node_access import access_commands
 from seatrial.engine.notifications import notify
-from seatrial.engine.runner import STEP_PASSED, Runner, outcome_of
+from seatrial.engine.outcomes import outcome_of
+from seatrial.engine.runner import STEP_PASSED, Runner
 from seatrial.engine.trial import Trial
-from seatrial.errors import CannotTell, LeaseTaken, Overrun
+from seatrial.errors import CannotTell, LeaseTaken, Overrun, SeatrialError
 from seatrial.model.resource import Resource
 from seatrial.model.result import Category, Outcome, Verdict
 from seatrial.spi.concurrency import finish_within
@@ -46,18 +48,21 @@ class TrialRunner:
         try:
             outcome = await self._steps()
         finally:
-            longest = DEADLINE * 2 + sweep_seconds(trial) + NOTICE * 2
-            await finish_within(self._end(outcome, start), longest)
+            longest = DEADLINE * 2 + sweep_seconds(trial) + NOTICE * 2 + PATIENCE * 3 * len(trial.auditors)
+            outcome = await finish_within(self._end(outcome, start), longest)
         return outcome.verdict
 
-    async def _end(self, outcome: Outcome, start: float) -> None:
-        """Collect diagnostics, sweep, report the end, notify. Each part runs even if another fails: other trials may be
-        running."""
+    async def _end(self, outcome: Outcome, start: float) -> Outcome:
+        """Collect diagnostics, sweep, look for contamination, report the end, notify. Each part runs even if another
+        fails: other trials may be running. The outcome is the last one."""
         trial, run = self._trial, self._trial.run
         if outcome.verdict is not Verdict.PASSED and trial.made_something:
             await diagnose(trial, self._ctx)
+        contamination = Contamination(trial, self._ctx)
+        await contamination.look(before_sweep=True)
         seconds = sweep_seconds(trial)
         sweep = run.sweep(trial.emit)
+        trial.swept = True
         try:
             await asyncio.wait_for(self._give_back(outcome.verdict, sweep), seconds)
         except Exception as error:
@@ -65,6 +70,10 @@ class TrialRunner:
             whole = Resource(kind="sweep", name=trial.deployment_id, owner="engine:sweep", run=run.id, trial=trial.id)
             sweep.interrupt(error, seconds, out or [whole])  # never an empty list
             trial.emit("cleanup_finished", **sweep.event())
+        await contamination.look(before_sweep=False)
+        await contamination.close()
+        outcome = contamination.judged(outcome)
+        await self._return_services()
         await self._protect()
         duration = asyncio.get_running_loop().time() - start
         trial.emit("suite_finished", **_finished(outcome, len(sweep.left), duration, trial))
@@ -72,6 +81,7 @@ class TrialRunner:
             await asyncio.wait_for(notify(trial, outcome.verdict, duration), NOTICE)
         except TimeoutError:
             trial.emit("log", level="warning", text=f"the notifications did not finish within {NOTICE:g} s")
+        return outcome
 
     async def _protect(self) -> None:
         """Mask the secrets in the files of the suite. A remaining deployment keeps its own: its removal needs them."""
@@ -91,14 +101,53 @@ class TrialRunner:
                 self._ctx.limits = (limit,)
                 self._trial.make()
                 await self._acquire_exclusive()
+                await self._lease_services()
                 await self._runner.steps(self._ctx, suite.steps)
         except Exception as error:
             late = isinstance(error, TimeoutError) and limit.expired()
-            return outcome_of(Overrun(f"the suite did not end within {suite.timeout:g} s") if late else error)
+            error = Overrun(f"the suite did not end within {suite.timeout:g} s") if late else error
+            return await self._doubted(outcome_of(error))
         if self._trial.missed is not None:  # a person went past it: what they saw and changed is no pass
             return self._trial.missed
         broken = self._trial.run.journal.broken
-        return outcome_of(CannotTell(broken)) if broken else STEP_PASSED
+        return outcome_of(CannotTell(broken)) if broken else await self._doubted(STEP_PASSED)
+
+    async def _doubted(self, outcome: Outcome) -> Outcome:
+        """The outcome, unless a shared service was lost meanwhile: then nobody can tell what it was."""
+        passed = outcome.verdict is Verdict.PASSED
+        doubts = [await one.doubt(passed=passed) for one in self._trial.services.values()]
+        if not (doubt := next(filter(None, doubts), "")):
+            return outcome
+        before = "every step passed" if passed else outcome.error
+        return outcome_of(CannotTell(f"a shared service was lost during the suite: {doubt}; besides, {before}"))
+
+    async def _lease_services(self) -> None:
+        """Take a lease of every shared service of the suite; a service is started for the first one."""
+        trial, run = self._trial, self._trial.run
+        if not trial.suite.services:
+            return
+        from seatrial.engine.services.client import lease
+
+        for plan in trial.suite.services:
+            made = await lease(
+                plan, run.holder(trial.id), environment=run.environment, secrets=run.secrets,
+                needs={name: one.seen for name, one in trial.services.items()},
+            )  # fmt: skip
+            made.warn = self._warn
+            trial.services[plan.name] = made
+            self._ctx.log(f"uses the service {plan.name}: {made.seen['url'] or 'healthy'}")
+
+    def _warn(self, text: str) -> None:
+        self._trial.emit("log", level="warning", text=text)
+
+    async def _return_services(self) -> None:
+        """End the leases; the services live on until nobody uses them."""
+        leases = list(self._trial.services.values())
+        for one in leases:
+            try:
+                await one.close()
+            except (SeatrialError, OSError) as error:
+                self._warn(f"what is left of the service {one.name} was not removed: {error}")
 
     async def _acquire_exclusive(self) -> None:
         """Take the exclusive environment, waiting as long as the suite allows."""
@@ -113,7 +162,7 @@ class TrialRunner:
         trial.made_something = True
         while True:
             try:
-                run.leases.lock(suite.exclusive, run.holder(trial.id))
+                run.leases.lock(suite.exclusive, {**run.holder(trial.id), "reason": suite.exclusive_reason})
             except LeaseTaken:
                 if clock() >= give_up:
                     raise
@@ -139,7 +188,10 @@ class TrialRunner:
         if not trial.made_something and not entries:
             return
         if keep:
-            self._keep(entries, ways)
+            # A person looks at the cluster as the product left it.
+            faults = [entry for entry in entries if entry.resource.kind == "fault"]
+            await sweep.remove_entries(run.ledger, faults, run.owners)
+            self._keep([entry for entry in entries if entry not in faults or entry in run.ledger.out(trial.id)], ways)
             return
         trial.emit("cleanup_started", why="the end of the suite")
         clock = asyncio.get_running_loop().time

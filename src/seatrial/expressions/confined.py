@@ -13,7 +13,6 @@ import functools
 import importlib.util
 import marshal
 import os
-import pickle
 import select
 import signal
 import subprocess
@@ -32,6 +31,9 @@ from seatrial.expressions.worker import LENGTH, MEMORY, Job
 
 SECONDS = 5.0
 """Seconds of processor time for one pattern or expression."""
+
+AT_ONCE = 0.5
+"""The same where everything else stands still meanwhile: for settings that a system fills in while it works."""
 
 PATIENCE = 6
 """It may take this many times as long on a busy machine."""
@@ -67,10 +69,13 @@ async def evaluate(expression: str, values: Mapping[str, Any]) -> Any:
 
 
 def evaluate_now(expression: str, values: Mapping[str, Any]) -> Any:
-    """As `evaluate`, for texts that are filled in without waiting: everything else stands still for so long."""
-    call = _Call(("evaluate", expression, (cel_folder(), dict(values))))
+    """As `evaluate`, for texts that are filled in without waiting. In the thread of an event loop everything else
+    stands still meanwhile, so its limit is AT_ONCE there."""
+    job: Job = ("evaluate", expression, (cel_folder(), dict(values)))
     thread = getattr(_local, "thread", None)
-    return call.run() if thread is None else thread.run(call)
+    if thread is not None:
+        return thread.run(_Call(job))
+    return _Call(job, AT_ONCE if _in_loop() else None).run()
 
 
 async def in_thread(work: Callable[[], T]) -> T:
@@ -112,6 +117,13 @@ class _Thread:
             call.cancel()
 
 
+def _in_loop() -> bool:
+    try:
+        return asyncio.get_running_loop() is not None
+    except RuntimeError:
+        return False
+
+
 @functools.cache
 def cel_folder() -> str:
     """The folder of the CEL library."""
@@ -140,8 +152,9 @@ def _threads() -> ThreadPoolExecutor:
 class _Call:
     """One job, in a thread that may wait for it."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, seconds: float | None = None) -> None:
         self._job = job
+        self._seconds = seconds or SECONDS
         self._worker: _Worker | None = None
         self._cancelled = False
         self._lock = threading.Lock()
@@ -165,7 +178,7 @@ class _Call:
             self._worker = worker
             if self._cancelled:
                 worker.kill()
-        answer = worker.ask(self._job)
+        answer = worker.ask(self._job, self._seconds)
         with self._lock:
             self._worker = None
             _idle.append(worker)
@@ -194,13 +207,15 @@ class _Worker:
         assert self._process.stdout
         self._in, self._out = self._process.stdin, self._process.stdout
 
-    def ask(self, job: Job) -> tuple[str, Any]:
+    def ask(self, job: Job, seconds: float) -> tuple[str, Any]:
         """The kind of an error (empty: none) and the value, or the error's text."""
-        data = marshal.dumps(((SECONDS, SECONDS * PATIENCE), job))
+        import pickle  # takes a tenth of the time before a run starts, and most runs need none
+
+        data = marshal.dumps(((seconds, seconds * PATIENCE), job))
         try:
             self._in.write(len(data).to_bytes(LENGTH, "big") + data)
             self._in.flush()
-            until = time.monotonic() + SECONDS * PATIENCE
+            until = time.monotonic() + seconds * PATIENCE
             size = int.from_bytes(self._read(LENGTH, until), "big")
             kind, value = pickle.loads(self._read(size, until))
             return kind, value
@@ -211,9 +226,9 @@ class _Worker:
             self.end()
             raise
         if ended == signal.SIGPROF:
-            raise _reached(job, f"took more than {SECONDS:g} s of processor time")
+            raise _reached(job, f"took more than {seconds:g} s of processor time", seconds)
         if ended == signal.SIGALRM:
-            raise _reached(job, f"did not end within {SECONDS * PATIENCE:g} s")
+            raise _reached(job, f"did not end within {seconds * PATIENCE:g} s", seconds)
         if ended == signal.SIGABRT:
             raise _reached(job, f"did not fit into {MEMORY // 1024**2} MiB of memory")
         raise Killed(f"the process for patterns and expressions was killed (signal {ended})")
@@ -253,7 +268,7 @@ def _close() -> None:
         _idle.pop().end()
 
 
-def _reached(job: Job, what: str) -> LimitReached:
+def _reached(job: Job, what: str, seconds: float = SECONDS) -> LimitReached:
     kind, text, given = job
     shown = text if len(text) <= 120 else f"{text[:120]}…"
     if kind == "search":
@@ -261,4 +276,6 @@ def _reached(job: Job, what: str) -> LimitReached:
         hint = "repeat nothing that itself repeats, such as (a+)+, and name what may stand between"
         return LimitReached(f"the regular expression `{shown}` {what} on {size} characters: {hint}", written=text)
     hint = "look at fewer values, with fewer of map, filter, all and exists within each other"
+    if seconds == AT_ONCE:
+        hint += f"; a step `set` may take {SECONDS:g} s for it, and `${{{{ vars.NAME }}}}` is its value here"
     return LimitReached(f"the expression `{shown}` {what}: {hint}", written=text)

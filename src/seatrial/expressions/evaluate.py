@@ -37,6 +37,8 @@ from seatrial.model.values import CutText
 from seatrial.model.written import WrittenFloat, WrittenInt, plain_number
 
 T = TypeVar("T")
+OURS = ("E2E_", "SEATRIAL_")
+"""How variables begin that a trial sets by itself."""
 Names = Mapping[str, object]
 
 SMALL = 100_000
@@ -243,6 +245,8 @@ def _follow(path: Path, text: str, names: Names) -> Any:
         try:
             value = value[part]
         except (LookupError, TypeError):
+            if path[:depth] == ("env",):
+                raise _cannot(text, _unset(str(part))) from None
             held = ".".join(map(str, path[:depth]))
             there = sorted(map(str, value)) if isinstance(value, Mapping) else []
             why = f"{held or 'the scope'} has no {part!r}"
@@ -250,6 +254,13 @@ def _follow(path: Path, text: str, names: Names) -> Any:
             raise _cannot(text, f"{why} ({close}it has: {', '.join(there) or 'nothing'})") from None
     _require_whole(value, text)
     return value
+
+
+def _unset(name: str) -> str:
+    """Why the environment has no variable of this name; the names of the others are not shown."""
+    if name.startswith(OURS):
+        return f"{name} is a variable of a trial, which has not begun here; a step `set` can use it"
+    return f"the environment variable {name} is not set"
 
 
 def _reached(path: Path, names: Names) -> object:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from seatrial.errors import nearest
-from seatrial.expressions.evaluate import program
+from seatrial.expressions.evaluate import OURS, program
 from seatrial.expressions.text import WORDS, Path, plain_path, read, references, strip
+from seatrial.model.record import record
 
 LONGEST = 2000
 """Maximum length of an expression; it also limits the nesting for the CEL parser."""
@@ -19,12 +20,14 @@ NAMES: Mapping[str, str] = {
     "vars": "the variables of the suite and of its `set` steps",
     "parameters": "the parameters of the suite",
     "run": "`run.id`, the id of this run",
-    "trial": "`trial.id`, the id of this trial",
+    "trial": "the trial: `id`, and `start`, its beginning in seconds since 1970",
     "suite": "the suite: `name`, `provider`, `deployment_id`",
     "deploy_dir": "the deployer's working folder; older documents write `$deployment_dir`",
     "env": "the environment variables of this machine, and the run's own",
     "secrets": "the environment variables masked in all output",
     "nodes": "the nodes by name, each with `name`, `address`, `ports` and `trial`",
+    "services": "the shared services of the suite by name, each with `name`, `address`, `port`, `url`, `folder` and "
+    "`namespace`; in a check of a pipeline, its services: `name`, `address`, `ports`, `folder`",
 }
 """Names at run time for every expression, with their meaning."""
 
@@ -37,14 +40,26 @@ EXTRAS: Mapping[str, str] = {
     "outputs": "in the settings of `github-actions`, values from the workflow's artifacts; in a step's, its own",
     "json": "in a check or probe, the answer as JSON",
     "body": "in a check or probe, the answer as text",
-    "status": "in a check or probe, the HTTP status or the exit code",
+    "status": "in a check or probe, the HTTP status or the exit code; in `resource`, the object's status",
     "headers": "in a check, the headers of the HTTP answer, with lowercase names",
     "seen": "in a check, the observed value",
-    "stdout": "in a check, the standard output of the command",
-    "stderr": "in a check, the standard error of the command",
+    "stdout": "in a check, the standard output of the command, without the last line end",
+    "stderr": "in a check, the standard error of the command, without the last line end",
     "rows": "in a `sql` check, the rows, each a map by column",
-    "value": "in a `sql` check, the first value of the first row",
-    "count": "in a `sql` check, the number of rows",
+    "value": "in a `sql` check, the first value of the first row; in a `prometheus` check, of the only series",
+    "count": "the number of rows in a `sql` check, of series in a `prometheus` check",
+    "values": "in a `prometheus` check, the values of all series",
+    "series": "in a `prometheus` check, the series, each a map of `labels`, `value`, `values`",
+    "content": "in a `git` check, the text of the file",
+    "delivery": "in a `git_webhook` check, a call of the webhook: `id`, `uuid`, `state`, `time`, `event`, `url`, "
+    "`status`, `headers`, `payload`, `answer`",
+    "pull": "in a `git_pull_request` check, the pull request: `number`, `title`, `body`, `state`, `draft`, "
+    "`mergeable`, `author`, `head`, `base`, `commit`, `merge_commit`, `labels`, `url`",
+    "commit": "in a `git` check, the newest commit: `sha`, `author`, `email`, `time`, `message`",
+    "event": "in an `events` check, the event",
+    "object": "in a `resource` check, the object of Kubernetes",
+    "metadata": "in a `resource` check, the object's metadata",
+    "spec": "in a `resource` check, the object's specification",
     "exit_code": "in a check or probe, the exit code of the command",
     "members": "in `states`, the nodes by name: `power`, `healthy`, `parts`",
     "healthy": "in `rule` and `states`, the number of healthy nodes",
@@ -55,19 +70,16 @@ EXTRAS: Mapping[str, str] = {
     "error": "in the `rollback` of a group, the error",
     "round": "in `repeat`, the number of the round, from 1",
     "matrix": "in a check of a pipeline, its row of the matrix",
-    "service": "in a service of a pipeline, the service itself: `name`, `address`, `ports`, `folder`",
-    "services": "in a check of a pipeline, its services by name: `name`, `address`, `ports`, `folder`",
+    "service": "in a service, the service itself: `name`, `address`, `folder` and its `port` (shared services) or "
+    "`ports` (services of a pipeline)",
 }
 """Additional names in some expressions, with their place."""
 
-FIXED = {"run": ("id",), "trial": ("id",), "suite": ("name", "provider", "deployment_id")}
+FIXED = {"run": ("id",), "trial": ("id", "start"), "suite": ("name", "provider", "deployment_id")}
 """Names under roots with a fixed shape."""
 
 CHECK_NAMES = ("json", "status", "headers", "body", "seen")
 """Additional names for a check's own expressions, unless its class overrides them with `expression_names`."""
-
-OURS = ("E2E_", "SEATRIAL_")
-"""Prefixes of the environment variables set by the run itself."""
 
 RENAMED_OUTPUTS: Mapping[str, Mapping[str, str]] = {"destroy": {"moored": "parked"}}
 """By the kind of a step: former names of outputs, still allowed in documents, and today's names."""
@@ -105,7 +117,7 @@ def renamed_outputs(text: str, scope: Scope) -> list[str]:
     return warnings
 
 
-@dataclass(slots=True)
+@record
 class Scope:
     """Allowed names of the expressions at one place of a suite."""
 
@@ -124,6 +136,10 @@ class Scope:
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     secrets: set[str] = field(default_factory=set)
     """The names of all secrets in the expressions checked so far."""
+    services: Set[str] = frozenset()
+    """The shared services that the suite may use."""
+    used_services: set[str] = field(default_factory=set)
+    """The shared services in the expressions checked so far."""
     secrets_later: bool = False
     """Secrets are looked up outside the environment too, once all their names are known."""
 
@@ -216,6 +232,11 @@ def _check_name(root: str, name: str, scope: Scope) -> tuple[str, str] | None:
         return f"unknown parameter {name!r}", nearest(name, scope.parameters, what="this suite has")
     if root == "env" and name not in scope.environment and not name.startswith(OURS):
         return f"the environment variable {name} is not set", f"set it: export {name}=…"
+    if root == "services":
+        scope.used_services.add(name)
+        if name not in scope.services:
+            hint = nearest(name, scope.services, what="services")
+            return f"unknown service {name!r}", f"define it under `services`; {hint}"
     if root == "secrets":
         scope.secrets.add(name)
         if name not in scope.environment and not scope.secrets_later:

@@ -140,6 +140,11 @@ def names_in(value: object) -> set[Path]:
     return {path for text in texts(value) for hole in read(text).holes for path in references(hole.expression)}
 
 
+def uses(expression: str, name: str) -> bool:
+    """Whether an expression reads a name, such as `json`."""
+    return any(path[0] == name for path in references(strip(expression)))
+
+
 def strip(expression: str) -> str:
     """The expression itself: `if` and similar keys work with or without `${{ }}`."""
     text = expression.strip()

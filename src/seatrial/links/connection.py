@@ -1,4 +1,5 @@
-"""The link to a node that is not reached by SSH: this machine, or a container by the engine's exec."""
+"""The link to a node that is not reached by SSH: this machine, a container by the engine's exec,
+or a pod by that of Kubernetes."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seatrial.errors import LinkRefused, ToolMissing
-from seatrial.model.resource import LOCAL, Connection, Node
+from seatrial.model.resource import KUBECTL, LOCAL, Connection, Node
 from seatrial.spi import Context, Finished, Link
 from seatrial.spi.link import Command
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 ENGINES = ("docker", "podman")
 
-KINDS = (LOCAL, *ENGINES)
+KINDS = (LOCAL, *ENGINES, KUBECTL)
 """Ways in besides SSH."""
 
 
@@ -31,6 +32,8 @@ def link(node: Node, ctx: Context) -> Link | None:
         from seatrial.links.local import LocalLink
 
         return LocalLink(node.name, ctx, become=connection.become)
+    if connection.kind == KUBECTL:
+        return _into_pod(node.name, connection, ctx)
     if connection.kind not in ENGINES:
         return RefusedLink(f"{node.name} cannot be reached by {connection.kind!r}; allowed: ssh, {', '.join(KINDS)}")
     from seatrial.links.containers.exec import ExecLink
@@ -40,6 +43,20 @@ def link(node: Node, ctx: Context) -> Link | None:
         return ExecLink(engine_of(connection), connection.target, node.name, user=user)
     except ToolMissing as error:
         return RefusedLink(f"{node.name}: {error}")
+
+
+def _into_pod(name: str, connection: Connection, ctx: Context) -> Link:
+    from seatrial.links.kubernetes import Access
+    from seatrial.links.kubernetes.pod_link import Pod, PodLink
+
+    if connection.become:
+        return RefusedLink(f"{name}: a command in a pod has the user of its container; remove `ansible_become`")
+    access = Access(kubeconfig=connection.environment.get("KUBECONFIG", ""), context=connection.context)
+    pod = Pod(
+        name=connection.target, namespace=connection.namespace, container=connection.container,
+        debug_image=connection.debug_image,
+    )  # fmt: skip
+    return PodLink(ctx, access, pod, name)
 
 
 def engine_of(connection: Connection) -> Engine:

@@ -83,13 +83,23 @@ def _private() -> Path:
     return folder
 
 
-def write_whole(path: Path, content: str | bytes, mode: int = 0o666) -> None:
-    """Write a file atomically: old or new content survives a crash; a failure leaves no temporary file."""
+def write_whole(path: Path, content: str | bytes, mode: int = 0o666, *, sync: bool = False) -> None:
+    """Write a file atomically: old or new content survives a crash; a failure leaves no temporary file. `sync`: the new
+    one survives a power loss after the return."""
     fresh = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
         fresh.replace(path)
+        if sync:
+            folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
     except OSError:
         fresh.unlink(missing_ok=True)
         raise

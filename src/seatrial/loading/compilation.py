@@ -19,6 +19,7 @@ from seatrial.loading.site import Problems
 from seatrial.loading.suites import CompilationContext, make
 from seatrial.model.scenario import Budget, Location, Plan, Suite
 from seatrial.registry import Registry
+from seatrial.spi import LimitsRuns
 
 
 def compile_documents(
@@ -33,6 +34,7 @@ def compile_documents(
     environ: Mapping[str, str] = os.environ,
     found: Collection[Path] = (),
     open_ended: bool = False,
+    unwritten: Mapping[Path, str] | None = None,
 ) -> Plan:
     """The suites of all documents.
 
@@ -40,7 +42,9 @@ def compile_documents(
     `parameters.x`, `vars.x`, or plain `x` (both). `sample` is the system for suites without one, if the project has
     none either. `found` are paths from a folder, not named by the user: if another document refers to one of them as
     its sut or workflow file, it is not a document of its own. `open_ended`: the plan takes further
-    steps. DocumentError with every problem of every file (those of the settings come first and alone); nothing is
+    steps. `unwritten` has the texts of documents not yet written.
+
+    DocumentError with every problem of every file (those of the settings come first and alone); nothing is
     started. UsageError for an unknown provider in `on`, or if one of `providers` has no suite; NothingSelected if none
     of them has any.
     """
@@ -49,7 +53,8 @@ def compile_documents(
         registry, settings, provider_settings, problems, frozenset(providers), on, overrides or {}, sample, environ
     )
     compilation.bases = {} if open_ended else None
-    loader = DocumentLoader(problems, settings)
+    compilation.services.check()
+    loader = DocumentLoader(problems, settings, unwritten=unwritten or {})
     # Tens of thousands of small objects are created and all of them stay: garbage collection would find nothing.
     collecting = gc.isenabled()
     gc.disable()
@@ -62,6 +67,9 @@ def compile_documents(
         registry.get("provider", on)
     plan = _plan(compilation, loader, suites, files)
     problems.done()
+    for name, suites_of in compilation.idle_overrides.items():
+        if all(suites_of.values()):
+            raise UsageError(f"no suite has the parameter {name!r}: {next(iter(suites_of.values()))}")
     # With `on`, suites for a provider not installed here can run too, so any provider named by a suite is valid.
     for name in sorted(set(providers) - {*registry.names("provider"), *compilation.named}):
         hint = nearest(name, compilation.named, what="providers of the suites")
@@ -110,6 +118,7 @@ def _plan(
         if why:
             hint = "make the suite smaller, or raise the budget (max_concurrent_nodes, max_memory_gb)"
             compilation.problems.add(document, suite.source.path, why, hint, key=True, kind="budget")
+    _judge_limits(compilation, suites, budget.parallel)
     return Plan(
         suites=tuple(suites),
         budget=budget,
@@ -118,6 +127,26 @@ def _plan(
         locate=lambda source: _line(loader, source),
         step_of=partial(step_of, compilation.kinds, compilation.bases) if compilation.bases is not None else None,
     )
+
+
+def _judge_limits(compilation: CompilationContext, suites: Sequence[Suite], at_once: int) -> None:
+    """Suites over a limit of their provider's settings, such as the cost per hour."""
+    by_provider: dict[str, list[Suite]] = {}
+    for suite in suites:
+        if not suite.skip:
+            by_provider.setdefault(suite.provider, []).append(suite)
+    for name in sorted(set(compilation.registry.names("provider")).intersection(by_provider)):
+        provider, theirs = compilation.registry.get("provider", name), by_provider[name]
+        if not issubclass(provider, LimitsRuns):
+            continue
+        for over in provider.over_limits(theirs, at_once, theirs[0].provider_settings):
+            document, place = compilation.homes[over.suite.source.file], over.suite.source.path
+            message = f"the suite {over.suite.name!r}: {over.why}"
+            if over.certain:
+                hint = "make the suite smaller, run fewer suites at a time, or raise the limit"
+                compilation.problems.add(document, place, message, hint, key=True, kind="budget")
+            else:
+                compilation.problems.warn(document, place, message)
 
 
 def _line(loader: DocumentLoader, source: Location) -> int:

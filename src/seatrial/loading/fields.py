@@ -16,12 +16,12 @@ from seatrial.errors import UsageError, nearest
 from seatrial.loading import shapes
 from seatrial.loading.docstrings import attribute_docs
 from seatrial.loading.read.positions import Place
-from seatrial.loading.shapes import Many, Named, OneOf, Schema, Shape, to_be_filled
+from seatrial.loading.shapes import Many, Named, OfMappings, OneOf, Schema, Shape, to_be_filled
 from seatrial.loading.site import Plans, Site, Trial, shown
 from seatrial.loading.suite_keys import RetryKeys
 from seatrial.model.frozen import frozen
 from seatrial.model.scenario import CheckPlan, Retry, StepPlan
-from seatrial.model.values import Argv, Duration, Expression, Pattern, Range
+from seatrial.model.values import Argv, Duration, Expression, FileNames, Pattern, Range
 from seatrial.spi import ChecksFields
 
 
@@ -139,7 +139,8 @@ def read_fields(
         ready = ready and not waits
     for field in () if lacking else known.required:
         if field.key not in given:
-            site.problem(place, f"{what or 'this'} needs the key {field.key!r}", f"allowed: {field.shape.allowed}")
+            hint = f"`{field.key}: …` is {field.shape.allowed}" + (f". {field.doc}" if field.doc else "")
+            site.problem(place, f"{what or 'this'} needs the key {field.key!r}", hint)
     return fields, ready
 
 
@@ -166,7 +167,7 @@ def build(factory: type[Any], fields: Mapping[str, Any], place: Place, site: Sit
 
 
 @frozen(kw_only=False)
-class Nested:
+class Nested(OfMappings):
     """A mapping described by a frozen dataclass."""
 
     factory: type[Any]
@@ -234,6 +235,8 @@ def shape_of(hint: Any) -> Shape:
     """The shape of a type; UsageError for a type documents cannot hold."""
     if hint == Argv:
         return shapes.Command()
+    if hint == FileNames:
+        return shapes.Files()
     try:
         return _PLAIN[hint]
     except (KeyError, TypeError):  # not one of them, or not hashable

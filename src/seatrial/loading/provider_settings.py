@@ -1,4 +1,4 @@
-"""The tables of `seatrial.toml` with keys of providers and systems: each is read by its own `Settings`."""
+"""The tables of `seatrial.toml` with keys of providers, systems and checks: each is read by its own class."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from seatrial.errors import DocumentError, Problem, UsageError, nearest
 from seatrial.links.paths import SETTINGS
-from seatrial.loading.fields import described, read_instance
+from seatrial.loading.fields import described, read_fields, read_instance
 from seatrial.loading.merge.levels import merge, outermost
 from seatrial.loading.resolve.system import Systems
 from seatrial.loading.settings import Settings, SettingsSite
@@ -41,6 +41,10 @@ class ProviderSettings:
             self._made[name] = self._read(name)
         return self._made[name]
 
+    def has(self, name: str) -> bool:
+        """Whether seatrial.toml has a table of this provider, empty or not."""
+        return name in self._settings.value("providers")
+
     def _read(self, name: str) -> Any:
         table, what = self._settings.value("providers").get(name, {}), f"providers.{name}"
         problems: list[Problem] = []
@@ -62,8 +66,8 @@ class ProviderSettings:
 
 
 def check_tables(settings: Settings, registry: Registry, environ: Mapping[str, str] = os.environ) -> ProviderSettings:
-    """The settings of all providers. DocumentError has every problem of the tables for providers and systems, used by a
-    suite or not."""
+    """The settings of all providers. DocumentError has every problem of the tables for providers, systems and
+    checks, used by a suite or not."""
     problems = Problems()
     providers = ProviderSettings(settings, registry)
     for name in settings.value("providers"):
@@ -71,8 +75,25 @@ def check_tables(settings: Settings, registry: Registry, environ: Mapping[str, s
             providers(name)
         except DocumentError as error:
             problems.take(error.problems)
+    for name, table in settings.value("checks").items():
+        _check_defaults(settings, registry, problems, name, table)
     if settings.value("system"):
         systems = Systems(registry, problems, settings.folder, None, environ)
         systems.check(merge([outermost(settings)]), settings.value("system"))
     problems.done()
     return providers
+
+
+def _check_defaults(
+    settings: Settings, registry: Registry, problems: Problems, name: str, table: Mapping[str, Any]
+) -> None:
+    """The keys of all checks of a kind: their class must have them. Its required ones may be in the documents."""
+    found: list[Problem] = []
+    locate = settings.locate if settings.file else None
+    site = SettingsSite(found, settings.file or SETTINGS, locate, ("checks", name))
+    try:
+        read_fields(registry.get("check", name), table, (), site, what=f"checks.{name}", lacking=True)
+    except UsageError as error:
+        known = registry.names("check")
+        site.problem((), str(error) if name in known else f"unknown check {name!r}", nearest(name, known), key=True)
+    problems.take(found)

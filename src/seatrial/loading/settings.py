@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from seatrial.errors import DocumentError, Problem
 from seatrial.expressions import templated
@@ -16,14 +16,16 @@ from seatrial.loading.read.document import read_bytes
 from seatrial.loading.read.positions import Place, Position
 from seatrial.loading.shapes import Choice, Many, OneOf, Scalar
 from seatrial.loading.site import Site
-from seatrial.loading.suite_keys import Deadlines, Exclusive
+from seatrial.loading.suite_keys import Contamination, Deadlines, Exclusive
 from seatrial.model.frozen import frozen
 from seatrial.model.reading import Trust
+from seatrial.model.record import record
+from seatrial.model.service import Service
 from seatrial.model.values import Format, Keep, Range
 from seatrial.model.written import written
 
 PREFIX = "SEATRIAL_"
-FILLED_IN = ("parameters", "vars", "system")
+FILLED_IN = ("parameters", "vars", "system", "checks", "services")
 """Settings whose values may contain `${{ }}`."""
 
 
@@ -75,14 +77,20 @@ class ProjectSettings:
     """The `trust` of all suites without their own."""
     exclusive: str | Exclusive | None = None
     """An environment for one trial at a time: its name, or a mapping with `name` and `wait`."""
+    contamination: Literal["fail", "strict", "warn", "off"] | Contamination | None = None
+    """The `contamination` of all suites without their own."""
     names: Names = field(default_factory=Names)
     """Patterns of names."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Patterns of labels, such as `"example.org/e2e-run-id" = "{id}"`."""
     system: Mapping[str, Any] | None = None
     """The system under test of suites without one: its `kind` and settings."""
+    services: Mapping[str, Service] = field(default_factory=dict)
+    """Shared services by name; a suite uses those in its own `services` and in its expressions."""
     providers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """A table of settings for each provider, by its name."""
+    checks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """A table of keys for each check, by its name: all checks of this kind have them, unless they say otherwise."""
     vars: Mapping[str, Any] = field(default_factory=dict)
     """Variables, for `${{ vars.NAME }}`."""
 
@@ -197,7 +205,7 @@ def _from_file(folder: Path, problems: list[Problem]) -> Settings:
     return replace(settings, held=held)
 
 
-@dataclass(slots=True)
+@record
 class SettingsSite(Site):
     """Collects the problems of settings; `locate` finds places, if their origin has any."""
 

@@ -201,21 +201,29 @@ class Command:
     """A command: a list of arguments, or text for a shell."""
 
     allowed = "a list of arguments, or text for a shell"
+    what, empty, first = "a command", "the command is empty", "its first item is the program"
 
     def read(self, value: Any, place: Place, site: Site) -> Any:
         if isinstance(value, str):
             if not value.strip():
-                site.problem(place, "the command is empty")
+                site.problem(place, self.empty)
             return value
         if not isinstance(value, list | tuple):
-            site.problem(place, f"{shown(value)} is not a command", f"allowed: {self.allowed}")
+            site.problem(place, f"{shown(value)} is not {self.what}", f"allowed: {self.allowed}")
             return ()
         if not value:
-            site.problem(place, "the command is empty", "its first item is the program")
+            site.problem(place, self.empty, self.first)
         return tuple(WORDING.read(one, (*place, at), site) for at, one in enumerate(value))
 
     def schema(self, refs: Callable[[type[Any]], Schema]) -> Schema:
         return {"type": ["string", "array"], "items": WORDING.schema(refs), "minItems": 1, "pattern": r"\S"}
+
+
+class Files(Command):
+    """The name of a file, or a list of names."""
+
+    allowed = "the name of a file, or a list of names"
+    what, empty, first = "the name of a file", "no file is named", "write its name"
 
 
 @frozen(kw_only=False)
@@ -289,6 +297,10 @@ class Named:
         return {"type": "object", "additionalProperties": self.item.schema(refs)}
 
 
+class OfMappings:
+    """A shape of mappings with known keys: if a value is a mapping, it may be intended."""
+
+
 @frozen(kw_only=False)
 class OneOf:
     """Any of several shapes: the first one to accept the value."""
@@ -313,7 +325,8 @@ class OneOf:
                 tried.replay()
                 return made
             # Problems further down mean that this shape was intended: they help more than a list of all shapes.
-            if all(len(one[0]) > len(place) or one[3] for one in tried.problems):
+            intended = isinstance(shape, OfMappings) and isinstance(value, Mapping)
+            if intended or all(len(one[0]) > len(place) or one[3] for one in tried.problems):
                 deepest = min(tried.problems, deepest or tried.problems, key=len)
         for where, message, hint, key in deepest:
             site.problem(where, message, hint, key=key)

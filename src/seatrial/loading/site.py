@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from seatrial.errors import DocumentError, PowersMissing, Problem, SuitesOverBudget
 from seatrial.loading.read.positions import Place, Position
+from seatrial.model.record import record
 from seatrial.model.scenario import CheckPlan, StepPlan
 
 Plans = tuple[StepPlan, ...] | tuple[CheckPlan, ...]
@@ -87,7 +87,7 @@ class Site:
         return ()
 
 
-@dataclass(slots=True)
+@record
 class DocumentSite(Site):
     """The site of values in one document."""
 

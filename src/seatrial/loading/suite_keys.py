@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from seatrial.model.frozen import frozen
 from seatrial.model.reading import Trust
 from seatrial.model.scenario import Notification, Retry
+from seatrial.model.service import Service
 from seatrial.model.values import Duration, Expression, Range
 
 
@@ -42,11 +43,32 @@ class Exclusive:
     """The name of the environment; all trials with this name on this machine take turns."""
     wait: Duration = Duration(0.0)
     """Maximum time to wait for it."""
+    reason: str = ""
+    """Why only one trial may use it; shown to a trial that waits for it."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
         """Require a name."""
         if not self.name:
             yield "name", "the name of the environment is empty"
+
+
+@frozen
+class Contamination:
+    """What follows when a trial leaves or changes something on shared infrastructure that is not its own."""
+
+    mode: Literal["fail", "strict", "warn", "off"] = "fail"
+    """`fail`: the suite does not pass; `strict`: nor if nothing points to this trial, for infrastructure that nobody
+    else uses; `warn`: the report has it; `off`: nobody looks."""
+    allow: tuple[str, ...] = ()
+    """What it may leave or change, by patterns: `KIND/NAME` or `KIND/NAMESPACE/NAME`, such as `ClusterRole/shop-*`;
+    `Repository/OWNER/NAME`; `Series/METRIC`."""
+
+    def check_fields(self) -> Iterable[tuple[str, str]]:
+        """A pattern has a kind and a name."""
+        for pattern in self.allow:
+            kind, _, name = pattern.partition("/")
+            if pattern != "*" and (not kind or not name):
+                yield "allow", f"invalid pattern {pattern!r}; allowed: KIND/NAME, KIND/NAMESPACE/NAME, *"
 
 
 @frozen
@@ -80,6 +102,12 @@ class SuiteKeys:
     """The timeout of each kind of operation."""
     exclusive: str | Exclusive = ""
     """An environment for one trial at a time: its name, or a mapping with `name` and `wait`."""
+    services: tuple[str, ...] | Mapping[str, Service | None] = ()
+    """Shared services to use: names from `seatrial.toml`, or a mapping of names to definitions (null: that of
+    `seatrial.toml`)."""
+    contamination: Literal["fail", "strict", "warn", "off"] | Contamination = "fail"
+    """What follows when it leaves or changes something on shared infrastructure (a cluster, Prometheus, a Git server)
+    that is not its own: `fail`, `strict`, `warn`, `off`, or a mapping with `mode` and `allow`."""
     notifications: Notification | tuple[Notification, ...] = ()
     """Notifications for a failed or slow suite: one, or a list."""
     max_concurrent_nodes: Annotated[int, Range(1)] | None = None

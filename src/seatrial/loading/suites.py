@@ -6,10 +6,10 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
-from seatrial import expressions
+from seatrial import expressions, spi
 from seatrial.errors import CannotTell, DocumentError, UsageError
 from seatrial.expressions.text import texts
 from seatrial.links.paths import SETTINGS
@@ -20,12 +20,16 @@ from seatrial.loading.provider_settings import ProviderSettings
 from seatrial.loading.read.json import number
 from seatrial.loading.requirements import can_check, foreign, unmet, wrong
 from seatrial.loading.resolve.kinds import Kinds
+from seatrial.loading.resolve.parameters import unread
+from seatrial.loading.resolve.services import Services
 from seatrial.loading.resolve.survey import walk
 from seatrial.loading.resolve.system import Systems
 from seatrial.loading.resolve.validation import hold, reuse_of, sized
 from seatrial.loading.resolve.workflow import Workflow
 from seatrial.loading.settings import Settings
 from seatrial.loading.site import Located, Problems, shown
+from seatrial.model.frozen import frozen
+from seatrial.model.record import record
 from seatrial.model.scenario import Suite, SystemPlan
 from seatrial.registry import Registry
 
@@ -35,7 +39,7 @@ DEPLOYERS_OWN = "deployer"
 _WORD = re.compile(r"[A-Za-z0-9][\w.-]*")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(kw_only=False)
 class Basis:
     """What the steps of a suite are compiled with."""
 
@@ -44,7 +48,7 @@ class Basis:
     provider: type[Any]
 
 
-@dataclass(slots=True)
+@record
 class CompilationContext:
     """The context shared by all suites of an invocation."""
 
@@ -65,14 +69,18 @@ class CompilationContext:
     homes: dict[str, Located] = field(default_factory=dict)
     """Files to their documents."""
     systems: Systems = field(init=False)
+    services: Services = field(init=False)
     named: set[str] = field(default_factory=set)
     """Providers named by suites, even if not installed."""
+    idle_overrides: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Override and suite to what to write instead; empty: the suite declares or reads it."""
     bases: dict[str, Basis] | None = None
     """By the test id, what further steps of a suite are compiled with; None: no suite gets any."""
 
     def __post_init__(self) -> None:
-        self.kinds = Kinds(self.registry)
+        self.kinds = Kinds(self.registry, self.settings.value("checks"))
         self.systems = Systems(self.registry, self.problems, self.settings.folder, self.sample, self.environ)
+        self.services = Services(self.settings, self.problems, self.environ)
         self.base = outermost(self.settings)
         given = {key: _value(value) for key, value in self.overrides.items()}
         self.set_parameters = {
@@ -94,6 +102,8 @@ def make(compilation: CompilationContext, draft: Draft) -> Iterator[Suite]:
         return
     name = compilation.on or own
     before = compilation.problems.count
+    known_services = frozenset(compilation.services.known(merged))
+    compilation.systems.services = known_services
     system = compilation.systems.plan(merged)
     foreign = _is_foreign(compilation, name, merged, system)
     provider = _provider(compilation, DEPLOYERS_OWN if foreign else name, merged)
@@ -109,8 +119,9 @@ def make(compilation: CompilationContext, draft: Draft) -> Iterator[Suite]:
         _at(compilation, merged, "parameters", message=str(error))
         rows = []
     scope = expressions.Scope(
-        variables=set(variables), parameters=frozenset(parameters), environment=compilation.environ
-    )
+        variables=set(variables), parameters=frozenset(parameters), environment=compilation.environ,
+        services=known_services,
+    )  # fmt: skip
     workflow = Workflow(compilation.kinds, compilation.problems, draft.document, scope)
     workflow.compile(draft.steps, draft.steps_place)
     if not draft.name.strip() or any(letter in draft.name for letter in "/\\\0\n\r\t") or len(draft.name) > 200:
@@ -124,7 +135,9 @@ def make(compilation: CompilationContext, draft: Draft) -> Iterator[Suite]:
         return
     moot = bool(compilation.on) and compilation.on != own
     settings = _provider_settings(compilation, DEPLOYERS_OWN if foreign else name, merged)
-    exclusive, exclusive_wait = merged.get("exclusive") or ("", 0.0)
+    exclusive, exclusive_wait, exclusive_reason = merged.get("exclusive") or ("", 0.0, "")
+    contamination, contamination_allow = merged.get("contamination") or ("fail", ())
+    services = compilation.services.plans(merged, {*scope.used_services, *system.services} & known_services)
     providers = compilation.settings.value("providers")
     reuse = reuse_of(merged, compilation.problems, provider, system, on=compilation.on if moot else "")
     for row in rows:
@@ -153,12 +166,18 @@ def make(compilation: CompilationContext, draft: Draft) -> Iterator[Suite]:
             node_limits=() if moot else merged.get("max_concurrent_nodes") or (),
             exclusive=exclusive,
             exclusive_wait=exclusive_wait,
+            exclusive_reason=exclusive_reason,
+            services=services,
+            contamination=contamination,
+            contamination_allow=contamination_allow,
             notifications=merged.get("notifications") or (),
-            secrets=tuple(sorted({*scope.secrets, *system.secrets})),
+            secrets=tuple(sorted({*scope.secrets, *system.secrets, *(n for one in services for n in one.secrets)})),
             skip=unmet(requirements, compilation.environ, provider=name, settings=providers),
         )
         suite = sized(suite, compilation.problems, merged, moot=moot)
         hold(suite, merged, workflow, provider)
+        if not moot:
+            _warn_of_parameters(compilation, merged, suite)
         if compilation.problems.count == before:
             if compilation.bases is not None:
                 compilation.bases[suite.test_id] = Basis(merged, workflow, provider)
@@ -181,9 +200,12 @@ def _provider(compilation: CompilationContext, name: str, merged: Merged) -> Any
 
 def _is_foreign(compilation: CompilationContext, name: str, merged: Merged, system: SystemPlan | None) -> bool:
     """Whether the provider is only the deployer's: the system has nodes of its own, and Seatrial does not know the
-    word. A warning if no command of the system has it."""
-    if system is None or system.factory.places_nodes or compilation.registry.knows("provider", name):
+    word, or waits for a table of it. A warning if no command of the system has it."""
+    if system is None or system.factory.places_nodes:
         return False
+    if compilation.registry.knows("provider", name):
+        known = spi.traits(compilation.registry.get("provider", name), spi.ProviderTraits)
+        return known.waits_for_table and not compilation.provider_settings.has(name)
     if not _WORD.fullmatch(name):
         return False
     written = [text for text in texts(merged.get("system")) if "provider" in text]
@@ -221,6 +243,19 @@ def _parameters(
             required[name] = value
     own_parameters = {**(merged.get("parameters") or {}), **compilation.set_parameters}
     return {**unknown, **own_parameters}, required, frozenset(unknown) - frozenset(own_parameters)
+
+
+def _warn_of_parameters(compilation: CompilationContext, merged: Merged, suite: Suite) -> None:
+    """Warn of each parameter without any use; for an override of this kind, see `idle_overrides`."""
+    unused, written = unread(suite, merged, compilation.registry), merged.get("parameters") or {}
+    for name in written:
+        if name in unused and compilation.bases is None:  # a test in Python may read it
+            message = f"nothing reads the parameter {name!r}: {unused[name]}"
+            compilation.problems.warn(*merged.where("parameters", name), message)
+    declared = {*written, *(merged.get("vars") or {}), *(merged.get("requirements") or {})}
+    for name in compilation.set_parameters:
+        idle = name in unused and name not in declared
+        compilation.idle_overrides.setdefault(name, {})[suite.test_id] = unused[name] if idle else ""
 
 
 def _filled(

@@ -37,7 +37,9 @@ class Event:
     log              level (debug|info|notice|warning|error), text
     cluster          op (kept|reused|parked|dropped), deployed_by (a trial's id), nodes (names), duration, why
     diagnostics      folder (relative to the suite's folder), path, nodes: {node: [part]}, missing: {node: {part: why}},
-                     duration
+                     system: [file], resources: [file], duration
+    contamination    mode (fail|strict|warn), findings: [{what, change (made|changed|deleted|unlabelled), where, mark,
+                     by, blame (this|perhaps|nobody), evidence, advice}], problems: [text] (what could not be looked at)
     resource         op (intended|made|given_back|kept|left), kind, name, owner, until and reach (the way into
                      the node for a person) if it is kept
     access           nodes: {node: command of a shell on it}, while a person can use them: kept, paused, or in Python

@@ -320,6 +320,9 @@ class Fold:
     def _on_diagnostics(self, event: Event, data: Mapping[str, Any]) -> None:
         self._row(event)["diagnostics"] = {name: data.get(name) or {} for name in ("folder", "nodes", "missing")}
 
+    def _on_contamination(self, event: Event, data: Mapping[str, Any]) -> None:
+        self._row(event)["contamination"] = list(data.get("findings") or ())
+
     def _on_resource(self, event: Event, data: Mapping[str, Any]) -> None:
         op = data.get("op")
         if op == "left":

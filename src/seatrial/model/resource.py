@@ -31,6 +31,7 @@ class Resource:
 
 
 LOCAL = "local"
+KUBECTL = "kubectl"
 
 
 @frozen
@@ -48,7 +49,18 @@ class Connection:
     program: str = ""
     """The engine's program; empty: the kind's, from PATH."""
     environment: Mapping[str, str] = field(default_factory=dict)
-    """Variables for the program that select an engine: `DOCKER_HOST`, `CONTAINERS_CONF`."""
+    """Variables for the program that select an engine: `DOCKER_HOST`, `CONTAINERS_CONF`, `KUBECONFIG`."""
+    context: str = ""
+    """Of a pod: the context of the kubeconfig; empty: its current one."""
+    namespace: str = ""
+    """Of a pod; empty: the context's, else `default`."""
+    container: str = ""
+    """Of a pod; empty: the one that its annotation names, else its first."""
+    debug_image: str = ""
+    """Of a pod: the image of a debug container for a container without a shell."""
+    passing: bool = False
+    """Whether other targets follow this one while the node stays, as the pods of a Deployment do: the silence of one
+    says nothing about the node."""
 
 
 @frozen
@@ -77,7 +89,9 @@ class Node:
     @property
     def proves_itself(self) -> bool:
         """Whether an answer of its link says that the node runs: this machine itself always answers."""
-        return bool(self.ssh) or (self.connection is not None and self.connection.kind != LOCAL)
+        if self.connection is None:
+            return bool(self.ssh)
+        return self.connection.kind != LOCAL and not self.connection.passing
 
 
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")

@@ -9,11 +9,12 @@ from typing import Any, Literal
 
 from seatrial.model.frozen import frozen
 from seatrial.model.reading import Trust
+from seatrial.model.service import Service
 from seatrial.model.values import Argv
 
 __all__ = [
-    "Budget", "CheckPlan", "Location", "NodeLimit", "Notification", "Outputs", "Plan", "Retry", "StepPlan", "Suite",
-    "SystemPlan",
+    "Budget", "CheckPlan", "Location", "NodeLimit", "Notification", "Outputs", "Plan", "Retry", "ServicePlan",
+    "StepPlan", "Suite", "SystemPlan",
 ]  # fmt: skip
 
 Outputs = Mapping[str, object]
@@ -119,6 +120,8 @@ class SystemPlan:
     """Relative paths in the settings start here."""
     secrets: tuple[str, ...] = ()
     """The names of the `${{ secrets.NAME }}` in its settings."""
+    services: tuple[str, ...] = ()
+    """The names of the shared services in its settings."""
 
 
 @frozen
@@ -144,6 +147,19 @@ class Notification:
             yield "slow_seconds", f"{self.slow_seconds:g} is too small; allowed: a number above 0"
         if "slow" in self.on and self.slow_seconds is None:
             yield "on", "`slow` needs `slow_seconds`: the minimum duration of a slow suite"
+
+
+@frozen
+class ServicePlan:
+    """A service of a suite, checked."""
+
+    name: str
+    service: Service
+    folder: Path
+    """The folder of the document: programs with a relative path are looked up there."""
+    source: Location
+    secrets: tuple[str, ...] = ()
+    """The names of the `${{ secrets.NAME }}` in it."""
 
 
 @frozen
@@ -193,6 +209,14 @@ class Suite:
     """The name of an environment for only one trial at a time."""
     exclusive_wait: float = 0.0
     """Seconds to wait for it; 0: fail at once."""
+    exclusive_reason: str = ""
+    """Why only one trial may use it, for people."""
+    services: tuple[ServicePlan, ...] = ()
+    """The shared services that it uses, each after those it needs."""
+    contamination: str = "fail"
+    """`fail`, `strict`, `warn` or `off`: what follows when it leaves something on shared infrastructure."""
+    contamination_allow: tuple[str, ...] = ()
+    """Patterns of what it may leave or change there: `KIND/NAME`, `KIND/NAMESPACE/NAME`."""
     notifications: tuple[Notification, ...] = ()
     secrets: tuple[str, ...] = ()
     """The names of its `${{ secrets.NAME }}`: environment variables."""

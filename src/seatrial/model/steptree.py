@@ -6,8 +6,9 @@ The rows of a soak test of many rounds are bounded: passed rounds between the fi
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from seatrial.model.record import record
 
 Row = dict[str, Any]
 """An object of `results.json`: JSON values."""
@@ -24,7 +25,7 @@ MOST_CHECKS = 1000
 """Maximum number of passed checks of one step."""
 
 
-@dataclass(slots=True)
+@record
 class _Round:
     """One round of a repeated step."""
 

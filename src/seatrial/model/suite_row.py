@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
-import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,6 +20,9 @@ class SuiteRow(dict[str, Any]):
 
     def pack(self, tree: StepTree) -> None:
         """Keep the steps in a twentieth of their memory."""
+        import pickle  # only runs of many suites pack any
+        import zlib
+
         self[STEPS] = zlib.compress(pickle.dumps(tree, pickle.HIGHEST_PROTOCOL), 1)
 
     def unpack(self) -> StepTree:
@@ -47,6 +48,9 @@ class SuiteRow(dict[str, Any]):
 
 
 def _tree(packed: bytes) -> StepTree:
+    import pickle
+    import zlib
+
     tree: StepTree = pickle.loads(zlib.decompress(packed))  # its own data, never from elsewhere
     return tree
 

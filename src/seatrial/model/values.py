@@ -6,7 +6,7 @@ import math
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NewType, get_args
+from typing import Annotated, Any, Literal, NewType, get_args
 
 from seatrial.model.frozen import frozen
 
@@ -15,6 +15,7 @@ __all__ = [
     "CutText",
     "Duration",
     "Expression",
+    "FileNames",
     "Pattern",
     "Range",
     "WaitFor",
@@ -67,6 +68,10 @@ Keep = Literal["never", "failed", "always"]
 Format = Literal["auto", "plain", "live", "json", "compact", "github", "none"]
 """The console's presentation of a run; `compact` is for pipelines only."""
 
+ContainerExecutor = Literal["containers", "dagger"]
+"""Where a pipeline's checks with an image run."""
+
+EXECUTORS: tuple[str, ...] = get_args(ContainerExecutor)
 KEEP: tuple[str, ...] = get_args(Keep)
 PIPELINE_FORMATS: tuple[str, ...] = get_args(Format)
 FORMATS = tuple(name for name in PIPELINE_FORMATS if name != "compact")
@@ -79,6 +84,9 @@ REPORTS = (
 
 Argv = tuple[str, ...] | str
 """A command: a list of arguments, or one string for a shell."""
+
+FileNames = Annotated[tuple[str, ...] | str, "files"]
+"""The name of a file, or several."""
 
 
 SHELL = ("/bin/sh", "-e")

@@ -11,6 +11,7 @@ from seatrial.registry import reporter
 from seatrial.reports import words
 from seatrial.reports.document import Document
 from seatrial.reports.words import Row
+from seatrial.spi.contamination import blame_of, line_of
 
 EVIDENCE = 12
 """Maximum lines of evidence for a step; the reports have all lines."""
@@ -36,8 +37,8 @@ class Console(Document):
         self._lines: list[str] = []
         handlers = (
             self._run_started, self._suite_started, self._step_started, self._step_finished, self._fault, self._cluster,
-            self._log, self._printed, self._diagnostics, self._cleanup_finished, self._suite_finished,
-            self._run_finished,
+            self._log, self._printed, self._diagnostics, self._contamination, self._cleanup_finished,
+            self._suite_finished, self._run_finished,
         )  # fmt: skip
         self._handlers = {handler.__name__.removeprefix("_"): handler for handler in handlers}
         """By the kind of their event."""
@@ -191,6 +192,13 @@ class Console(Document):
             for reason in dict.fromkeys(parts.values()):
                 listed = ", ".join(part for part, other in parts.items() if other == reason)
                 self._line(event.trial, 2, words.one_line(f"{node}: no {listed} ({reason})", 200))
+
+    def _contamination(self, event: Event, data: Mapping[str, Any]) -> None:
+        for row in data.get("findings") or ():
+            self._line(event.trial, 1, f"contamination: {words.one_line(line_of(row), 600)}")
+            self._line(event.trial, 2, f"blame: {words.one_line(blame_of(row), 600)}")
+        for problem in data.get("problems") or ():
+            self._line(event.trial, 1, f"contamination could not be looked for: {words.one_line(problem, 600)}")
 
     def _cleanup_finished(self, event: Event, data: Mapping[str, Any]) -> None:
         took = f"  ({words.seconds(data.get('duration') or 0.0)})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, TextIO
 from urllib.parse import quote
 
 from seatrial.model.event import Event
+from seatrial.model.record import record
 from seatrial.registry import reporter
 from seatrial.reports import words
 from seatrial.reports.artifacts import artifacts
@@ -39,7 +40,7 @@ Outputs = Mapping[str, deque[tuple[str, str, str]]]
 """By step: source, text and file of the last outputs."""
 
 
-@dataclass(slots=True)
+@record
 class _SuiteLog:
     """Data of a suite for the page, in addition to its results."""
 
@@ -143,7 +144,7 @@ class Html(Document):
         )
 
 
-@dataclass(slots=True)
+@record
 class _Budget:
     """The remaining characters of text for a suite; a longer text loses its beginning."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from time import perf_counter
 from typing import Any, TextIO
 
 from seatrial.links.paths import write_whole
@@ -16,8 +17,9 @@ from seatrial.reports.document import Document
 PAUSE = 0.5
 """Seconds in event time between two writes while no suite ends."""
 
-LARGE = 256 * 1024
-"""Size in bytes from which `results.json` is written less often than after each suite."""
+REST = 10
+"""The pause before the next write is at least this many times as long as the last one took: on a busy machine, and of
+many suites, writing would else take most of the time."""
 
 ABREAST = 32
 """Maximum number of suites' files to update in one write, the oldest first. Without it, 1,000 parallel suites would
@@ -35,7 +37,7 @@ class Json(Document):
     def __init__(self, out: TextIO | Path, options: Mapping[str, Any] | None = None) -> None:
         super().__init__(out, options)
         self._written_at = float("-inf")
-        self._size = 0
+        self._took = 0.0
         self._ended: dict[str, str] = {}
         """Final rows, as text."""
         self._touched: dict[str, None] = {}
@@ -60,9 +62,8 @@ class Json(Document):
             for trial, row in self.fold.suites.items():
                 if row.get("interrupted"):
                     self._suite(trial)
-        due = event.at - self._written_at >= max(PAUSE, self._size / (2 * 1024 * 1024))
-        at_once = event.kind in ("run_started", "run_finished") or (self._late and self._size < LARGE)
-        if due or at_once:
+        pause = REST * self._took if self._late else max(PAUSE, REST * self._took)
+        if event.at - self._written_at >= pause or event.kind in ("run_started", "run_finished"):
             self._flush(event.at)
 
     def close(self) -> None:
@@ -89,6 +90,7 @@ class Json(Document):
 
     def _flush(self, at: float) -> None:
         assert isinstance(self.out, Path)
+        start = perf_counter()
         running = [trial for trial in self._touched if self.fold.suites[trial]["status"] == "running"]
         for trial in running[:ABREAST]:
             self._suite(trial)
@@ -98,7 +100,7 @@ class Json(Document):
         rows = ",\n".join(map(self._row, self.fold.suites))
         content = f'{head[:-1]},"results":[\n{rows}\n]}}\n'.encode("utf-8", "backslashreplace")
         write_whole(self.out, content, 0o600)
-        self._size = len(content)
+        self._took = perf_counter() - start
         self._written_at = at
         self._late = self._dirty = False
 

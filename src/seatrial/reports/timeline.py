@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from html import escape
 from typing import Any
 
 from seatrial.model.event import Event
 from seatrial.model.frozen import frozen
+from seatrial.model.record import record
 from seatrial.reports import words
 from seatrial.reports.words import Row
 
@@ -26,7 +27,7 @@ Mark = tuple[float, str, str, str]
 """A fault (time, node, description, step), or a check (time, state, text, step)."""
 
 
-@dataclass(slots=True)
+@record
 class Timeline:
     """State changes, faults and checks of a suite; times are seconds since 1970."""
 

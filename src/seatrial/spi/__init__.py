@@ -8,7 +8,8 @@ the resource is removed whatever happens.
 
 from __future__ import annotations
 
-from seatrial.spi.check import Check, CheckTraits, ReadsText
+from seatrial.spi.check import Check, CheckTraits, ExplainsFailure, ReadsText
+from seatrial.spi.contamination import Auditor, Blame, Finding, OtherTrial
 from seatrial.spi.context import Context
 from seatrial.spi.link import BreaksOff, Finished, FollowsOutput, Link
 from seatrial.spi.measuring import health_of, link_of, status_of
@@ -16,8 +17,12 @@ from seatrial.spi.provider import (
     AdoptsNodes,
     EntersNodes,
     ExplainsPower,
+    Fault,
+    InjectsFaults,
     KeepsConsole,
+    LimitsRuns,
     NoSettings,
+    OverLimit,
     PausesNodes,
     Powers,
     PowersGuests,
@@ -43,27 +48,34 @@ from seatrial.spi.step import (
     NeedsPowers,
     NeedsPowersInGuest,
     RestsOn,
+    ShowsMade,
     Step,
     StepTraits,
 )
 from seatrial.spi.system import (
     ChecksSuite,
+    CollectsDiagnostics,
+    FindsNodes,
     FindsRoles,
     Gap,
     GivesBack,
     GivesOutputs,
     HandsOver,
     HasPowers,
+    IdentifiesBoots,
     KeepsLogs,
     KeepsRecords,
     KnowsGaps,
+    KnowsHosts,
     KnowsNodes,
+    KnowsParameters,
     KnowsReadings,
     MeasuresNodes,
     MissesNodes,
     Need,
     PowersCluster,
     RecordsReport,
+    RefusesPowers,
     ReportsStatus,
     Resumes,
     ServesAdmin,
@@ -83,14 +95,17 @@ from seatrial.spi.system import (
 from seatrial.spi.traits import traits
 
 __all__ = [
-    "AdoptsNodes", "BreaksOff", "Check", "CheckTraits", "ChecksFields", "ChecksFiles", "ChecksSuite", "ChecksSystem",
-    "ChecksTemplates", "Context", "EntersNodes", "ExplainsPower", "FindsRoles", "Finished", "FollowsOutput", "Gap",
-    "GivesBack", "GivesOutputs", "HandsOver", "HasPowers", "KeepsConsole", "KeepsLogs", "KeepsRecords", "KnowsGaps",
-    "KnowsNodes", "KnowsReadings", "Link", "MeasuresNodes", "MissesNodes", "NamesNodes", "Need", "NeedsPowers",
-    "NeedsPowersInGuest", "NoSettings", "PausesNodes", "Powers", "PowersCluster", "PowersGuests", "PowersNodes",
+    "AdoptsNodes", "Auditor", "Blame", "BreaksOff", "Check", "CheckTraits", "ChecksFields", "ChecksFiles",
+    "ChecksSuite", "ChecksSystem", "ChecksTemplates", "CollectsDiagnostics", "Context", "EntersNodes",
+    "ExplainsFailure", "ExplainsPower", "Fault", "Finding", "FindsNodes", "FindsRoles", "Finished", "FollowsOutput",
+    "Gap", "GivesBack", "GivesOutputs", "HandsOver", "HasPowers", "IdentifiesBoots", "InjectsFaults", "KeepsConsole",
+    "KeepsLogs", "KeepsRecords", "KnowsGaps", "KnowsHosts", "KnowsNodes", "KnowsParameters", "KnowsReadings",
+    "LimitsRuns", "Link", "MeasuresNodes", "MissesNodes", "NamesNodes", "Need", "NeedsPowers", "NeedsPowersInGuest",
+    "NoSettings", "OtherTrial", "OverLimit", "PausesNodes", "Powers", "PowersCluster", "PowersGuests", "PowersNodes",
     "PreparesTrial", "Provider", "ProviderTraits", "Readiness", "ReadsText", "Recognised", "Recognises",
-    "RecordsReport", "RemembersPower", "Reporter", "ReportsFailure", "ReportsStatus", "RestsOn", "Resumes",
-    "RunsServices", "ServesAdmin", "SetsDeadlines", "SetsPace", "SetsWait", "SettlesSettings", "ShowsEvidence",
-    "StartsServices", "Step", "StepTraits", "System", "SystemTraits", "TakesSnapshots", "WarnsOfSuite",
-    "gaps_of", "health_of", "known_nodes", "link_of", "own_powers", "power_reading", "status_of", "traits",
+    "RecordsReport", "RefusesPowers", "RemembersPower", "Reporter", "ReportsFailure", "ReportsStatus", "RestsOn",
+    "Resumes", "RunsServices", "ServesAdmin", "SetsDeadlines", "SetsPace", "SetsWait", "SettlesSettings",
+    "ShowsEvidence", "ShowsMade", "StartsServices", "Step", "StepTraits", "System", "SystemTraits", "TakesSnapshots",
+    "WarnsOfSuite", "gaps_of", "health_of", "known_nodes", "link_of", "own_powers", "power_reading", "status_of",
+    "traits",
 ]  # fmt: skip

@@ -39,6 +39,19 @@ class AsksOthers(Protocol):
         """Whether it does now."""
 
 
+@runtime_checkable
+class ExplainsFailure(Protocol):
+    """A check that finds out why it did not pass, by more than its looks take: logs, events."""
+
+    async def explain(self, ctx: Context, observation: Observation) -> Observation:
+        """The last observation with a better `why`; called once, when no look is left. It has `EXPLAIN` seconds; an
+        exception leaves the observation as it is. It never makes a pass of it."""
+
+
+EXPLAIN = 15.0
+"""Seconds to find out why a check did not pass."""
+
+
 def is_ours(ctx: Context, host: str) -> bool:
     """Whether an address is this machine's, or of a node that the provider created."""
     try:
@@ -57,6 +70,9 @@ class CheckTraits:
     may_be_empty: tuple[str, ...] = ()
     """Fields with a use for an empty value. For the others one that comes out empty makes the check unknown: nothing
     would be compared."""
+    may_be_written_empty: tuple[str, ...] = ()
+    """Fields with a use for an empty value that the author wrote, such as an empty list. If an expression in them comes
+    out empty, the check is unknown."""
     expression_names: tuple[str, ...] | None = None
     """Names for the expressions in its fields, besides the usual ones; None: those of an HTTP answer."""
     text_pattern: str = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -14,12 +14,24 @@ from seatrial.model.reading import Reading, Trust
 from seatrial.model.resource import Node, NodeSpec
 from seatrial.model.result import CheckResult, Outcome
 from seatrial.model.scenario import CheckPlan, Retry, StepPlan, Suite
+from seatrial.spi.contamination import Auditor
 from seatrial.spi.link import Link
 from seatrial.spi.output import Output
 from seatrial.spi.provider import Provider
 from seatrial.spi.system import System
 
 T = TypeVar("T")
+
+
+class Closes(Protocol):
+    """A connection."""
+
+    async def close(self) -> None:
+        """End it."""
+
+
+K = TypeVar("K", bound=Closes)
+A = TypeVar("A", bound=Auditor)
 
 CHECKS_AT_ONCE = 32
 """Maximum number of checks looking at the same time, unless a step says otherwise."""
@@ -208,6 +220,15 @@ class Context(Protocol):
         """Labels for everything you make: `seatrial.run`, `seatrial.trial`, `seatrial.project` (its folder),
         `seatrial.expires` (RFC 3339, UTC), and the project's own `labels`."""
 
+    async def keep(self, name: Hashable, open: Callable[[], Awaitable[K]], *, whole_run: bool = False) -> K:
+        """A connection of the whole trial: opened at the first use of this name, closed at the trial's end.
+        `whole_run`: all trials of the run share it, and it is closed at the run's end."""
+
+    def audit(self, name: Hashable, auditor: Callable[[], A]) -> A:
+        """Have a shared server compared with the ledger at the end of this trial, unless its suite says
+        `contamination: off`: by the auditor of the first call with this name, which is returned. If it
+        `CollectsDiagnostics`, it is asked after a failure, too."""
+
     async def lease(self, kind: str, names: Iterable[str]) -> str:
         """The first free one of these names (subnets, bridges) on this machine, leased to this trial until its end.
         LeaseTaken when none is free."""
@@ -224,6 +245,14 @@ class Context(Protocol):
         self, look: Callable[[], Awaitable[T | None]], *, deadline: float, what: str, retry: Retry | None = None
     ) -> T:
         """Look adaptively often until the answer is not None; Overrun (naming `what`) after `deadline` seconds."""
+
+    def look_again_when(self, changed: Callable[[], Awaitable[object]]) -> None:
+        """A check has its next look as soon as this is done: an API reports its own changes. Call it in each look.
+        Without attempts and a delay in the document, no other looks follow."""
+
+    def resting(self) -> AbstractContextManager[None]:
+        """Until the end of the block the trial only waits for what ends by itself, such as a namespace in deletion:
+        another suite may begin meanwhile, as if this one had ended."""
 
     async def run(self, children: Sequence[StepPlan], *, label: str = "", **more: object) -> None:
         """Run child steps in order; StepStopped at the first without the verdict passed. `label` becomes part of the

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,9 @@ NOT_EXECUTABLE = 126
 
 NOT_FOUND = 127
 """A shell's exit code for a missing program."""
+
+NO_PROGRAM = re.compile(r"(not found|No such file or directory)\s*\Z")
+"""What a shell, or `env`, says last of a missing program."""
 
 
 @frozen

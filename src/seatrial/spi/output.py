@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from pathlib import Path
@@ -10,6 +11,24 @@ from typing import Protocol
 
 LOG = "test.log"
 """The file in a suite's folder with the output of all its commands."""
+
+
+SEARCHED = 32 * 1024 * 1024
+"""Bytes of an output that are searched: the last ones."""
+
+
+def lines_with(pattern: str, folder: Path) -> Iterator[str]:
+    """The lines of a suite's output in which an expression matches; none without an output."""
+    wanted = re.compile(pattern)
+    try:
+        with (folder / LOG).open("rb") as file:
+            file.seek(max(0, file.seek(0, 2) - SEARCHED))
+            for line in file:
+                text = line.decode("utf-8", "replace").strip()
+                if not text.startswith("==> ") and wanted.search(text):  # a command is no answer
+                    yield text
+    except OSError:
+        return
 
 
 class Output(Protocol):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from seatrial.model.cluster import PowerState
 from seatrial.model.frozen import frozen
 from seatrial.model.reading import Reading, absent, measured
 from seatrial.model.resource import Node, NodeSpec, Resource, Service
+from seatrial.model.scenario import Suite
 from seatrial.spi.link import Link
 
 if TYPE_CHECKING:
@@ -31,6 +32,14 @@ class Powers(StrEnum):
     GUEST_REBOOT = "reboot in the guest"
     GUEST_CRASH = "crash in the guest"
     PAUSE = "pause"
+    DISCONNECT = "disconnect"
+    """Take a node off its networks, and put it back: `InjectsFaults`."""
+    CORDON = "cordon"
+    """Keep new pods away from a node of a Kubernetes cluster: `InjectsFaults`."""
+    DRAIN = "drain"
+    """Evict the pods of a node of a Kubernetes cluster: `InjectsFaults`."""
+    HEAL = "heal"
+    """End a fault when its time is up, even if Seatrial is dead: `InjectsFaults`."""
     SNAPSHOT = "snapshot and revert"
     """Keep the state of running nodes, and bring it back: `TakesSnapshots`."""
 
@@ -128,6 +137,40 @@ class PausesNodes(Protocol):
 
     async def resume(self, node: Node) -> None:
         """Resume it."""
+
+
+@frozen
+class Fault:
+    """A fault of a node that lasts: the step `inject` begins it."""
+
+    name: Literal["pause", "disconnect", "cordon", "drain"]
+    """Frozen, off its networks, closed to new pods, or without pods."""
+    networks: tuple[str, ...] = ()
+    """For `disconnect`: only these; empty: all."""
+    ways: Mapping[str, object] = field(default_factory=dict)
+    """For `drain`: the options of `kubectl drain`, by name."""
+    lasts: float = 0.0
+    """Seconds until it ends by itself."""
+    seconds: float = 0.0
+    """Seconds until it has to have begun."""
+    seen: Callable[[str, bool], None] = field(default=lambda text, measured: None, compare=False, repr=False)
+    """Takes what is seen until it has begun, and whether that is measured: for a step that ends before."""
+
+
+@runtime_checkable
+class InjectsFaults(Protocol):
+    """Faults that last for a time, of a provider or of a system. It declares `Powers.HEAL`, and the powers of its
+    faults. The ledger has the fault as a resource of kind `fault` before it begins: `destroy` of a provider or
+    `give_back` of a system ends it, and an ended one is success."""
+
+    async def foresee_fault(self, node: Node, fault: Fault) -> Mapping[str, object]:
+        """Everything `destroy` will need to end it. StepFailed when the node cannot have this fault."""
+
+    def remedy(self, detail: Mapping[str, object]) -> Sequence[str]:
+        """A command of this host that ends it without Seatrial, as an argument list. It may fail if it has ended."""
+
+    async def inject(self, node: Node, detail: Mapping[str, object]) -> Mapping[str, object] | None:
+        """Begin it, and return when the node is seen to have it; with what there is to say of it, by name."""
 
 
 @runtime_checkable
@@ -237,11 +280,34 @@ class TakesSnapshots(Protocol):
 
 
 @frozen
+class OverLimit:
+    """A suite that is too much for a limit of its provider's settings."""
+
+    suite: Suite
+    """The suite."""
+    why: str
+    """What it would have, and the limit with its setting."""
+    certain: bool = True
+    """False: a warning; it cannot be judged before the run."""
+
+
+@runtime_checkable
+class LimitsRuns(Protocol):
+    """A provider whose settings limit a run, such as its cost."""
+
+    @classmethod
+    def over_limits(cls, suites: Sequence[Suite], at_once: int, settings: Any) -> Iterable[OverLimit]:
+        """The suites to refuse or to warn of, before anything is made; `at_once` may run at the same time."""
+
+
+@frozen
 class ProviderTraits:
     """Class attributes of a provider, each with its default."""
 
     Settings: type[Any] = NoSettings
     """A frozen dataclass: the keys of the table `[providers.NAME]`; by default no key is allowed."""
+    parameter_names: tuple[str, ...] | None = None
+    """The parameters of a suite that it reads, such as the memory of a node; None: it may read any."""
     on_this_host: bool = False
     """Its nodes run on this machine. It puts `ctx.labels()` on everything, for `seatrial clean` to find resources
     without a ledger."""
@@ -253,5 +319,8 @@ class ProviderTraits:
     """Its nodes share this machine's system log, so Seatrial does not collect the log for each node."""
     reaches_any_node: bool = False
     """Its powers also work on other nodes, such as those of a deployer's inventory."""
+    waits_for_table: bool = False
+    """Beside a system with nodes of its own it is used only if seatrial.toml has its table: without one its name is
+    only the deployer's word."""
     why_missing: Mapping[Powers, str] = field(default_factory=dict)
     """Why it lacks a power, for the error message."""

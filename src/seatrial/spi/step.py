@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from seatrial.model.frozen import frozen
+from seatrial.model.resource import Resource
 from seatrial.model.scenario import Outputs
 from seatrial.spi.provider import Powers
 from seatrial.spi.system import Need
@@ -90,6 +91,15 @@ class ChecksTemplates(Protocol):
     @classmethod
     def check_templates(cls, fields: Mapping[str, Any], folder: Path) -> Iterable[tuple[str, str]]:
         """The problems, as for `check_files`; `fields` are as written."""
+
+
+@runtime_checkable
+class ShowsMade(Protocol):
+    """A step that made resources of its own (`ctx.make` with the owner `step:<its name>`) and can show their state."""
+
+    async def show(self, resource: Resource) -> str:
+        """The state of one, without secrets, by the ledger's record alone (called on a bare instance). The lines before
+        the first empty one are a summary, which `seatrial inspect` shows."""
 
 
 @frozen

@@ -59,6 +59,25 @@ class KnowsNodes(Protocol):
 
 
 @runtime_checkable
+class KnowsParameters(Protocol):
+    """A system with known parameters: `seatrial check` warns of one without any other use."""
+
+    @classmethod
+    def parameter_names(cls, suite: Suite) -> Collection[str] | None:
+        """Those read by the system itself, besides those in expressions; None: it may read any."""
+
+
+@runtime_checkable
+class FindsNodes(Protocol):
+    """A system with node names in files: `seatrial check` refuses unknown names."""
+
+    @classmethod
+    def node_names_in(cls, settings: Any, folder: Path) -> Mapping[str, str] | None:
+        """Each name with an empty text; a name that could be taken for a node has the reason why no node has it. None:
+        unknown. `folder` is the document's."""
+
+
+@runtime_checkable
 class KnowsReadings(Protocol):
     """A system whose measured parts and states are known before the run: `seatrial check` refuses others."""
 
@@ -205,6 +224,35 @@ class HasPowers(Protocol):
 
 
 @runtime_checkable
+class RefusesPowers(Protocol):
+    """A system with powers over some of its nodes only."""
+
+    def refusal(self, node: Node, what: Powers) -> str:
+        """The reason why it cannot use this power over this node; empty: it can. Steps ask before they announce it."""
+
+
+@runtime_checkable
+class KnowsHosts(Protocol):
+    """A system whose nodes run on machines that are not its own, such as those of a cluster. Steps and checks reach
+    them by words of their own; `*`, `any`, `random:N` and the rule for the whole leave them out."""
+
+    async def hosts(self, ctx: Context) -> Sequence[Node]:
+        """The machines that this trial may touch."""
+
+    def is_host(self, node: Node) -> bool:
+        """Whether it is one of them."""
+
+
+@runtime_checkable
+class IdentifiesBoots(Protocol):
+    """A system with its own answer to the question whether a node went down and came back, such as a pod's id. After a
+    crash by its power, a node may be back at once."""
+
+    async def boot_id(self, ctx: Context, node: Node) -> str:
+        """A value for this boot: it changes with every boot and never otherwise; CannotTell while the node is gone."""
+
+
+@runtime_checkable
 class PowersCluster(Protocol):
     """A system with a way to stop or start the whole at once."""
 
@@ -256,6 +304,14 @@ class ShowsEvidence(Protocol):
 
     async def evidence(self, ctx: Context) -> Mapping[str, str]:
         """Node to its last lines."""
+
+
+@runtime_checkable
+class CollectsDiagnostics(Protocol):
+    """A system with more to show of a failure than its nodes: objects, events, whatever a person would collect."""
+
+    async def diagnostics(self, ctx: Context) -> Mapping[str, str]:
+        """File name to content, without secrets; `summary.txt` is a page that `seatrial inspect` shows."""
 
 
 @runtime_checkable
@@ -330,6 +386,8 @@ class SystemTraits:
     """Roots of the `${{ }}` in its settings for it to fill in, such as `node`."""
     expression_names: tuple[str, ...] = ()
     """Names for the expressions in its settings, besides the usual ones."""
+    power_keys: Mapping[Powers, str] = field(default_factory=dict)
+    """Power to the keys of its settings that give it, in words: the hint for a step that needs it."""
     listed_by: tuple[str, ...] = ()
     """Providers with lists of this system's own resources: `seatrial clean` searches them too."""
 
@@ -344,6 +402,10 @@ def gaps_of(system: type[Any], settings: Any) -> Mapping[Need, Gap]:
     return system.gaps(settings) if issubclass(system, KnowsGaps) else {}
 
 
-def known_nodes(system: type[Any], settings: Any, parameters: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names of a system's nodes before deploy; empty: unknown."""
+def known_nodes(
+    system: type[Any], settings: Any, parameters: Mapping[str, Any], folder: Path | None = None
+) -> tuple[str, ...]:
+    """The names of a system's nodes before deploy; empty: unknown. `folder`: the document's, for names in files."""
+    if folder is not None and issubclass(system, FindsNodes):
+        return tuple(name for name, why in (system.node_names_in(settings, folder) or {}).items() if not why)
     return tuple(system.node_names(settings, parameters)) if issubclass(system, KnowsNodes) else ()

@@ -2,6 +2,7 @@
 
 ALIASES: dict[str, str] = {
     "destroy": "deploy",
+    "heal": "inject",
     "init": "deploy",
     "start_cluster": "node_power",
     "start_node": "node_power",

@@ -11,9 +11,9 @@ from seatrial.model.resource import Node
 from seatrial.model.result import Category
 from seatrial.model.scenario import Outputs
 from seatrial.registry import step
-from seatrial.spi import Context, Powers
+from seatrial.spi import Context, IdentifiesBoots, Powers
 from seatrial.steps.node_power import is_now
-from seatrial.steps.power import answers, before_outage, boot_of, crash_in_guest, cut, power_of, until_off
+from seatrial.steps.power import answers, before_outage, boot_of, crash_in_guest, cut, power_of, require, until_off
 from seatrial.steps.targets import Targets, by_node, to_outputs
 from seatrial.steps.wait_until import Deadline, NotYet, wait_until
 
@@ -25,7 +25,8 @@ class CrashNode(Targets):
 
     method: Literal["ssh", "destroy"] = "ssh"
     """`ssh`: crash the guest's kernel by SysRq (it reboots), else `poweroff -f` (it stays off); `destroy`: hard
-    power-off by the provider, it stays off until `start_node`."""
+    power-off by the provider, it stays off until `start_node`; a pod is deleted at once, and its controller makes
+    another one."""
 
     def needs_powers(self) -> frozenset[Powers]:
         return frozenset({Powers.CRASH if self.method == "destroy" else Powers.GUEST_CRASH})
@@ -41,6 +42,7 @@ class CrashNode(Targets):
     async def _crash(self, ctx: Context, node: Node) -> dict[str, str]:
         if await is_now(ctx, node, PowerState.STOPPED):
             raise StepFailed(f"{node.name} is already powered off: it cannot be crashed", category=Category.TEST)
+        require(ctx, node, Powers.CRASH if self.method == "destroy" else Powers.GUEST_CRASH)
         deadline = Deadline(ctx, "stop")
         before = await _boot_if_known(ctx, node)
         ctx.emit("fault", node=node.name, fault="crash", method=self.method, step=ctx.step)
@@ -48,6 +50,7 @@ class CrashNode(Targets):
         async with deadline.limit(f"the crash of {node.name}"):
             if self.method == "destroy":
                 await cut(ctx, node)
+                after = "" if isinstance(ctx.system, IdentifiesBoots) else "off"
             else:
                 after = await crash_in_guest(ctx, node)
         if after == "off":

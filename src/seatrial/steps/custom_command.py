@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from seatrial.errors import CannotTell, Overrun, StepFailed, ToolMissing
-from seatrial.expressions.scope import OURS
+from seatrial.expressions.evaluate import OURS
 from seatrial.links.output import beginning
 from seatrial.links.paths import project_of, shown
 from seatrial.links.process import TimedOut
@@ -23,7 +23,7 @@ from seatrial.model.scenario import Outputs
 from seatrial.model.values import Argv, CutText, Duration, argv_of
 from seatrial.registry import step
 from seatrial.spi import Context, Finished, FollowsOutput
-from seatrial.spi.link import NOT_FOUND
+from seatrial.spi.link import NO_PROGRAM, NOT_FOUND
 from seatrial.spi.output import Output
 from seatrial.steps.targets import by_node
 
@@ -184,7 +184,8 @@ class CustomCommand:
             said = f": {text}" if text else ""
             place = f" on {where}" if where else ""
             evidence = _last(ctx, done.stdout, done.stderr, log)
-            if done.exit_code == NOT_FOUND and (where or (isinstance(self.custom_command, str) and not self.script)):
+            by_shell = where or (isinstance(self.custom_command or self.command, str) and not self.script)
+            if done.exit_code == NOT_FOUND and (by_shell or NO_PROGRAM.search(done.stderr)):
                 raise ToolMissing(f"program not found{place}{said}", evidence=evidence)
             wanted = " or ".join(map(str, expected))
             message = f"the command {done.ended}{place}, expected {wanted}{said}"

@@ -16,7 +16,9 @@ from seatrial.spi.concurrency import for_each
 from seatrial.steps.power import (
     before_outage,
     by_guest,
+    off_power,
     power_of,
+    require,
     switch_off,
     switch_on,
     until_off,
@@ -147,6 +149,7 @@ async def stop(ctx: Context, node: Node) -> None:
     """Power one node off, and wait; no action if it is already off."""
     if await is_now(ctx, node, PowerState.STOPPED):
         return
+    require(ctx, node, off_power(ctx, node))
     deadline = Deadline(ctx, "stop")
     say_stopping(ctx, node)
     async with deadline.limit(f"the power-off of {node.name}"):

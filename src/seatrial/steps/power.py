@@ -13,11 +13,15 @@ from seatrial.spi import (
     BreaksOff,
     Context,
     HasPowers,
+    IdentifiesBoots,
+    InjectsFaults,
     KeepsRecords,
+    KnowsHosts,
     Powers,
     PowersGuests,
     PowersNodes,
     ProviderTraits,
+    RefusesPowers,
     ReportsFailure,
     RunsServices,
     SetsWait,
@@ -48,9 +52,22 @@ async def _by_system(ctx: Context, node: Node, what: Powers) -> bool:
     return isinstance(ctx.system, HasPowers) and await ctx.system.power(ctx, node, what)
 
 
+def require(ctx: Context, node: Node, what: Powers) -> None:
+    """NotSupported where the system says that it has no such power over this node: nothing is announced then."""
+    if not isinstance(ctx.system, RefusesPowers) or what in _of_provider(ctx, node):
+        return
+    if why := ctx.system.refusal(node, what):
+        raise NotSupported(why)
+
+
+def off_power(ctx: Context, node: Node) -> Powers:
+    """The power of a graceful power-off: in the guest if the suite or the provider allows nothing else."""
+    return Powers.GUEST_STOP if by_guest(ctx) or _only_in_guest(ctx, node) else Powers.STOP
+
+
 async def switch_off(ctx: Context, node: Node) -> None:
-    """Graceful power-off: by the provider, or in the guest if the suite or the provider allows nothing else."""
-    what = Powers.GUEST_STOP if by_guest(ctx) or _only_in_guest(ctx, node) else Powers.STOP
+    """Graceful power-off: by the system, by the provider, or in the guest."""
+    what = off_power(ctx, node)
     if await _by_system(ctx, node, what):
         return
     only_whole = what is Powers.STOP and Powers.STOP not in _of_provider(ctx, node)
@@ -125,6 +142,20 @@ def _guest(ctx: Context, node: Node, what: Powers) -> PowersGuests:
     raise _missing(ctx, node, what)
 
 
+def injector(ctx: Context, node: Node, what: Powers) -> InjectsFaults:
+    """The provider, or the system with hosts, with this power over the node; NotSupported."""
+    if by_guest(ctx):
+        raise NotSupported(f"the suite has `power: guest`: the provider may not be asked to {what}")
+    system = ctx.system
+    if isinstance(system, KnowsHosts) and what in own_powers(type(system), ctx.suite.system.settings):
+        if system.is_host(node) and isinstance(system, InjectsFaults):
+            return system
+        raise NotSupported(f"{node.name} is not a machine of the cluster, so it has no power to {what}")
+    if {what, Powers.HEAL} <= _of_provider(ctx, node) and isinstance(ctx.provider, InjectsFaults):
+        return ctx.provider
+    raise _missing(ctx, node, what)
+
+
 def _missing(ctx: Context, node: Node, what: Powers) -> NotSupported:
     has = ", ".join(sorted(_all_powers(ctx, node))) or "none"
     why = f"neither the system nor the provider {ctx.suite.named_provider} has the power: {what}; they have: {has}"
@@ -151,7 +182,10 @@ async def power_of(ctx: Context, node: Node) -> PowerState:
 
 
 async def boot_of(ctx: Context, node: Node) -> str:
-    """The boot id from the provider, or from the node itself if the provider does not know the node."""
+    """The boot id from the system if it has one, else from the provider, or from the node itself if the provider does
+    not know the node."""
+    if isinstance(ctx.system, IdentifiesBoots):
+        return await ctx.system.boot_id(ctx, node)
     if provider_knows(ctx, node):
         return await ctx.provider.boot_id(node)
     from seatrial.links.ssh.guest import seen

@@ -14,7 +14,7 @@ from seatrial.model.values import WaitFor
 from seatrial.registry import step
 from seatrial.spi import Context, Powers
 from seatrial.steps.node_power import is_now
-from seatrial.steps.power import before_outage, boot_of, power_cycle, reboot, until_up, wait_for
+from seatrial.steps.power import before_outage, boot_of, power_cycle, reboot, require, until_up, wait_for
 from seatrial.steps.targets import Targets, by_node, to_outputs
 from seatrial.steps.wait_until import Deadline, NotYet
 
@@ -44,6 +44,7 @@ class RestartNode(Targets):
     async def _restart(self, ctx: Context, node: Node) -> str:
         if await is_now(ctx, node, PowerState.STOPPED):
             raise StepFailed(f"{node.name} is powered off: use start_node", category=Category.TEST)
+        require(ctx, node, Powers.GRACEFUL_RESTART if self.method == "graceful" else Powers.GUEST_REBOOT)
         deadline = Deadline(ctx, "restart")
         before = now = await boot_of(ctx, node)
         ctx.emit("fault", node=node.name, fault="restart", method=self.method, step=ctx.step)

@@ -37,7 +37,7 @@ async def wait_until(
 ) -> T:
     """Look until there is an answer. When the deadline (seconds) passes: Overrun with the last state seen, or
     CannotTell if the last look failed. StepFailed, NodeFailed and NeverTold of a look end the wait at once."""
-    last: Exception = NotYet("it was never seen")
+    last: Exception = CannotTell("no look at it ended by then")
     decided: StepFailed | None = None
 
     async def once() -> T | None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused, SeatrialError
+from seatrial.expressions.text import uses
 from seatrial.links.output import beginning, end
 from seatrial.links.tcp import reach
 from seatrial.model.frozen import frozen
@@ -141,11 +142,13 @@ async def _look_command(ctx: Context, probe: Probe, node: Node, roots: Roots) ->
         return measured(Health.OK if done.ok else Health.NOT_OK, why)
     if done.dropped:
         return absent(Health.UNKNOWN, f"{shown} printed too much: {done.dropped} bytes of its output were not kept")
+    found: object = None
     try:
-        found: object = json.loads(done.stdout)
-    except ValueError:
-        found = None
-    names = {"json": found, "body": done.stdout, "status": done.exit_code, "exit_code": done.exit_code}
+        found = json.loads(done.stdout)
+    except ValueError as error:
+        if uses(probe.that, "json"):  # even `json != …` would be true
+            return absent(Health.UNKNOWN, f"{shown} did not print JSON ({error}), and `that` uses it: {said}")
+    names = {"json": found, "body": done.stdout.rstrip("\n"), "status": done.exit_code, "exit_code": done.exit_code}
     return await _judged(ctx, probe.that, done.stdout, **names)
 
 

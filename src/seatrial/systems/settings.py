@@ -8,8 +8,8 @@ from dataclasses import field
 from typing import Any, TypeVar
 
 from seatrial import expressions
-from seatrial.errors import CannotTell, UsageError
-from seatrial.expressions.scope import OURS
+from seatrial.errors import CannotTell, LimitReached, UsageError
+from seatrial.expressions.evaluate import OURS
 from seatrial.model.frozen import frozen
 from seatrial.model.resource import Node
 from seatrial.model.values import Argv, Duration, Expression
@@ -38,6 +38,12 @@ class HttpParts:
     """The expected HTTP status, or several."""
 
 
+def require_scheme(url: str) -> None:
+    """ValueError for a URL that no request can be sent to, as far as it is written out."""
+    if url and not url.startswith(("http://", "https://", "$")):
+        raise ValueError(f"{url!r} is not a URL: write http:// or https:// before it")
+
+
 @frozen
 class Probe(HttpParts):
     """One measurement of a node by exactly one of `http`, `tcp` or `command`."""
@@ -49,13 +55,15 @@ class Probe(HttpParts):
     command: Argv = ()
     """A command on the node; it must end with 0."""
     that: Expression = NONE
-    """CEL over `json`, `body` and `status` (`exit_code` for a command); it must be true too."""
+    """CEL over `json`, `body` and `status`; it must be true too. For a command, `body` is what it printed, without the
+    last line end, and `exit_code` is another name for `status`."""
     timeout: Duration = TWO
     """How long one answer may take."""
 
     def __post_init__(self) -> None:
         if sum(1 for one in (self.http, self.tcp, self.command) if one) != 1:
             raise ValueError("name exactly one of http (a URL), tcp (a port) and command")
+        require_scheme(self.http)
 
 
 @frozen
@@ -66,6 +74,9 @@ class Request(HttpParts):
     """The URL."""
     status: tuple[int, ...] | int = (200, 201, 204)
     """The status of an acknowledged write, or of a read."""
+
+    def __post_init__(self) -> None:
+        require_scheme(self.url)
 
 
 @frozen
@@ -144,6 +155,8 @@ def _filled(ctx: Context, value: Any, roots: Roots) -> Any:
 def _text(ctx: Context, template: str, roots: Roots) -> str:
     try:
         bound: object = ctx.bind(template, **roots)
+    except LimitReached:
+        raise
     except CannotTell as error:
         if any(path[0] in roots for path in expressions.names_in(template)):
             raise UsageError(f"the system's settings use {template!r}: {error}") from error

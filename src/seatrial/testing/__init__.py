@@ -6,9 +6,10 @@ gives a step or check all it needs, alone. `ProviderContract` has the promises o
 
 from seatrial.testing.builders import check_plan, doing, flow, looking, step_plan
 from seatrial.testing.clock import VirtualLoop, virtual_time
+from seatrial.testing.contract_fixture import ContractFixture
 from seatrial.testing.fake_run import FakeRun, context, fake_registry
 from seatrial.testing.fakes import FakeLink, FakeNode, FakeProvider, FakeSystem, World
-from seatrial.testing.provider_contract import ContractFixture, ProviderContract
+from seatrial.testing.provider_contract import ProviderContract
 
 __all__ = [
     "ContractFixture", "FakeLink", "FakeNode", "FakeProvider", "FakeRun", "FakeSystem", "ProviderContract",

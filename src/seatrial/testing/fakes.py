@@ -174,7 +174,7 @@ class FakeSettings:
 
     world: Any = None
     """A `World`; without one, the provider has its own."""
-    powers: Any = tuple(Powers)
+    powers: Any = tuple(power for power in Powers if power not in (Powers.DISCONNECT, Powers.HEAL))
     """The provider's powers."""
     deadlines: Mapping[str, float] = field(default_factory=dict)
     """Time limit in seconds for each kind of operation."""
@@ -192,7 +192,7 @@ class FakeProvider:
     """Nodes in memory."""
 
     Settings: ClassVar[type[Any]] = FakeSettings
-    powers = frozenset(Powers)
+    powers = frozenset(Powers) - {Powers.DISCONNECT, Powers.HEAL}
 
     def __init__(self, settings: FakeSettings) -> None:
         self.world: World = World() if settings.world is None else settings.world

@@ -9,6 +9,7 @@ from pathlib import Path
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 import yaml
+from tests.links.forge.workflows.test_against_github import ask, reference
 
 from seatrial.app.init import begin
 from seatrial.app.planning import plan_documents
@@ -17,6 +18,8 @@ from seatrial.app.schemas import schema_text
 from seatrial.errors import DocumentError, UsageError
 from seatrial.links.forge.workflows.reading import read_workflow
 from seatrial.model.scenario import Suite
+
+__all__ = ["reference"]
 
 CLUSTER = """\
 #!/bin/sh
@@ -58,8 +61,11 @@ output "nodes" {
   value = { n1 = { ansible_host = "n1", ansible_connection = "podman" } }
 }
 """
+REGION = {"terraform.tfvars": 'region = "eu"\n'}
 PLAY = "- {hosts: all, tasks: [{ping: }]}\n"
 PLAYBOOKS = {"site.yml": "- import_playbook: deploy-all.yaml\n", "deploy-all.yaml": PLAY, "teardown.yml": PLAY}
+WRITES = "- {hosts: localhost, tasks: [{ansible.builtin.import_tasks: tasks/machines.yml}]}\n"
+VAULT = "$ANSIBLE_VAULT;1.1;AES256\n3030\n"
 DEPLOY = """\
 on:
   workflow_dispatch:
@@ -80,12 +86,44 @@ COMPLETE: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "a command line in Python": ("command", {"keel": CLI}),
     "two scripts": ("command", {"deploy.sh": "#!/bin/sh\ncp x hosts.ini\n", "bin/teardown.sh": "#!/bin/sh\n"}),
     "a Makefile": ("command", {"Makefile": MAKEFILE, "inventory.yml": "all: {hosts: {n1: {}}}\n"}),
+    "a script on one line": (
+        "command",
+        {"c.sh": "#!/bin/sh\ncase $1 in deploy) cp x hosts.ini;; destroy) rm x;; esac\n"},
+    ),
+    "a Taskfile": ("command", {"Taskfile.yml": "version: '3'\ntasks: {deploy: x, down: y}\n", "hosts.ini": "n1\n"}),
+    "scripts of npm": (
+        "command",
+        {"package.json": '{"scripts": {"deploy": "x", "destroy": "y"}}', "hosts.ini": "n1\n"},
+    ),
     "a compose file": ("compose", {"docker-compose.yml": COMPOSE, "docker-compose.override.yml": COMPOSE}),
     "a configuration of OpenTofu": ("terraform", {"main.tf": TOFU, "terraform.tfvars": 'region = "eu"\n'}),
     "playbooks": ("ansible", PLAYBOOKS | {"hosts.ini": "n1\n"}),
     "playbooks with a configuration": (
         "ansible",
         PLAYBOOKS | {"ansible.cfg": "[defaults]\ninventory = env/lab.ini\n", "env/lab.ini": "n1\n", "hosts": "n2\n"},
+    ),
+    "playbooks in a folder, with the only environment": (
+        "ansible",
+        {**{f"playbooks/{name}": text for name, text in PLAYBOOKS.items()}, "inventories/lab/hosts": "n1\n"},
+    ),
+    "a playbook that writes the inventory": (
+        "ansible",
+        {
+            "ansible.cfg": "[defaults]\ninventory = out/hosts.ini\n",
+            "destroy.yml": PLAY,
+            "deploy.yml": WRITES,
+            "tasks/machines.yml": "- ansible.builtin.copy: {dest: '{{ out }}/hosts.ini', content: n1}\n",
+        },
+    ),
+    "a vault with its password": (
+        "ansible",
+        PLAYBOOKS
+        | {
+            "hosts": "n1\n",
+            "group_vars/all/vault.yml": VAULT,
+            "pw": "x",
+            "ansible.cfg": "[defaults]\nvault_password_file = pw\n",
+        },
     ),
 }
 """Folders with all that a scenario needs: the system, and the files (those that begin with `#!` are executable)."""
@@ -134,12 +172,12 @@ def test_the_steps_fit_the_powers_of_the_deployer(tmp_path: Path) -> None:
     whole = PRINTS.replace('"$2"', "all").replace("${2:?}", "all")
     assert "stop_node" not in steps_of(tmp_path / "whole", {"cluster.sh": whole})
     assert steps_of(tmp_path / "compose", {"compose.yaml": COMPOSE}) == six
-    assert steps_of(tmp_path / "containers", {"main.tf": TOFU}) == six, "the engine stops them"
+    assert steps_of(tmp_path / "containers", {"main.tf": TOFU} | REGION) == six, "the engine stops them"
     stopped = PLAYBOOKS | {"stop.yml": PLAY, "start.yml": PLAY, "inventory.ini": "n1\n"}
     assert steps_of(tmp_path / "playbooks", stopped) == six
     elsewhere = TOFU.replace(', ansible_connection = "podman"', "")
     rebooted = ["deploy", "validate", "restart_node", "validate", "destroy"]
-    assert steps_of(tmp_path / "machines", {"main.tf": elsewhere}) == rebooted
+    assert steps_of(tmp_path / "machines", {"main.tf": elsewhere} | REGION) == rebooted
     guest = ["init", "deploy", "validate", "restart_node", "validate", "destroy"]
     assert steps_of(tmp_path / "guest", {"keel": CLI}) == guest
 
@@ -181,6 +219,8 @@ def test_without_a_teardown_it_is_asked_for(tmp_path: Path) -> None:
 def test_variables_and_outputs_of_a_configuration_are_asked_for(tmp_path: Path) -> None:
     text = TOFU.replace('"nodes"', '"machines"').replace("default = 3", "")
     assert "as `variables: {region: …}`" in begin(filled(tmp_path / "region", {"main.tf": TOFU}))
+    written = (tmp_path / "region" / "scenarios" / "terraform.yaml").read_text()
+    assert "step: stop_node" in written, "a missing value takes no step away"
     told = begin(filled(tmp_path, {"main.tf": text}))
     assert "as `variables: {region: …, size: …}`" in told
     assert "as `inventory: {output: NAME}`; declared are machines" in told
@@ -191,6 +231,19 @@ def test_a_playbook_and_an_inventory_are_asked_for(tmp_path: Path) -> None:
     assert "the system is `ansible`" in told
     assert "as `destroy: FILE`" in told
     assert "as `inventory: FILE`" in told
+
+
+def test_which_of_several_inventories_and_the_password_of_a_vault_are_asked_for(tmp_path: Path) -> None:
+    several = {f"environments/{name}/hosts": "n1\n" for name in ("prod", "lab")}
+    told = begin(filled(tmp_path, PLAYBOOKS | several | {"group_vars/web.yml": VAULT}))
+    assert "one of your inventories, as `inventory: FILE`: environments/lab, environments/prod" in told
+    assert "the password of your vaults, as `vault_password_file: FILE`" in told
+
+
+def test_an_inventory_that_the_playbook_writes_is_named_and_its_machines_are_new(tmp_path: Path) -> None:
+    begin(filled(tmp_path, COMPLETE["a playbook that writes the inventory"][1]))
+    settings = suite_of(tmp_path).system.settings
+    assert (settings.inventory, settings.creates_machines) == ("out/hosts.ini", True)
 
 
 def test_of_several_deployments_one_is_chosen_by_the_user(tmp_path: Path) -> None:
@@ -207,7 +260,7 @@ def test_of_several_deployments_one_is_chosen_by_the_user(tmp_path: Path) -> Non
 
 
 def test_a_system_that_is_not_there_or_cannot_begin_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"no deployment of the system 'command' in .*; recognised: none"):
+    with pytest.raises(UsageError, match="no deployment of the system 'command' in "):
         begin(tmp_path, system="command")
     with pytest.raises(UsageError, match=r"'comand'; did you mean 'command'"):
         begin(tmp_path, system="comand")
@@ -217,6 +270,9 @@ def test_a_system_that_is_not_there_or_cannot_begin_is_refused(tmp_path: Path) -
 
 
 FOREIGN = {
+    "a Taskfile without `deploy`": {"Taskfile.yml": "tasks: {test: x}\n"},
+    "a broken Taskfile": {"Taskfile.yml": "tasks: [\n"},
+    "a package without scripts": {"package.json": "[]"},
     "nothing": {},
     "a program of another kind": {"run": "#!/bin/sh\ncase $1 in start) ;; stop) ;; esac\n"},
     "a Makefile without `deploy`": {"Makefile": "all:\n\tcc x.c\nclean:\n\trm x\n"},
@@ -241,9 +297,45 @@ def test_odd_files_are_passed_over(tmp_path: Path) -> None:
 
 
 def test_a_deployment_without_a_system_is_named(tmp_path: Path) -> None:
-    told = begin(filled(tmp_path, {"Chart.yaml": "name: shop\n"}))
-    assert "Chart.yaml, a Helm chart: Seatrial has no system for it yet" in told
+    told = begin(filled(tmp_path, {"Pulumi.yaml": "name: shop\n"}))
+    assert "Pulumi.yaml, a Pulumi program: Seatrial has no system for it yet" in told
     assert "kind: command" in told
+
+
+@pytest.mark.parametrize(
+    "files, settings",
+    [
+        ({"Chart.yaml": "name: shop\n"}, "charts: [{chart: ..}]"),
+        ({"chart/Chart.yaml": "name: shop\n"}, "charts: [{chart: ../chart}]"),
+        ({"k8s/kustomization.yaml": "resources: []\n"}, "kustomize: ../k8s"),
+        ({"k8s/web.yaml": "{apiVersion: v1, kind: Pod, metadata: {name: a}}\n"}, "manifests: [../k8s]"),
+    ],
+)
+def test_what_goes_into_kubernetes_is_recognised(tmp_path: Path, files: dict[str, str], settings: str) -> None:
+    assert "the system is `kubernetes`" in begin(filled(tmp_path, files))
+    assert settings in (tmp_path / "scenarios" / "kubernetes.yaml").read_text()
+
+
+def test_what_the_deployer_shows_of_its_service_is_measured_at_once(tmp_path: Path) -> None:
+    """A port of the inventory is a probe, and a status that prints JSON is read."""
+    script = CLUSTER.replace("192.0.2.1'", "192.0.2.1 shop_port=7000 ansible_port=22'").replace(
+        "'{}'", '\'{"state": "up"}\''
+    )
+    begin(filled(tmp_path / "both", {"cluster.sh": script}))
+    settings = suite_of(tmp_path / "both").system.settings
+    assert settings.probe.tcp == "shop"
+    assert settings.status == ("./cluster.sh", "status")
+    assert "cluster_status" in (tmp_path / "both/scenarios/command.yaml").read_text()
+    begin(filled(tmp_path / "neither", {"cluster.sh": CLUSTER}))
+    settings = suite_of(tmp_path / "neither").system.settings
+    assert (settings.health, settings.status) == ((), ())
+
+
+def test_the_example_needs_nothing_by_hand(tmp_path: Path) -> None:
+    example = Path(__file__).parents[3] / "examples" / "redis" / "cluster.sh"
+    assert "you have to add" not in begin(filled(tmp_path, {"cluster.sh": example.read_text()}))
+    settings = suite_of(tmp_path).system.settings
+    assert (settings.probe.tcp, settings.status) == ("redis", ("./cluster.sh", "status"))
 
 
 def test_nothing_is_run(tmp_path: Path) -> None:
@@ -296,6 +388,16 @@ def test_a_job_for_github_is_a_workflow(tmp_path: Path) -> None:
     assert "${{ github.repository }}" in text
     line = text[: text.index("# needed")].count("\n") + 1
     assert f".github/workflows/sea-trial.yml:{line}: the name of that repository" in told
+
+
+@pytest.mark.backend("npm")
+def test_the_job_for_github_is_taken_by_github_itself(reference: Path, tmp_path: Path) -> None:
+    begin(filled(tmp_path, {"cluster.sh": CLUSTER}), ci_server="github")
+    text = (tmp_path / ".github/workflows/sea-trial.yml").read_text()
+    broken = text.replace("runs-on:", "runs_on:")
+    answers = ask(reference, [{"kind": "workflow", "text": one} for one in (text, broken)])
+    assert answers[0] == {"value": []}
+    assert answers[1] != {"value": []}
 
 
 def test_a_job_for_gitlab_ends_red_until_it_knows_where_seatrial_is(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from seatrial.app.init import ci
 from seatrial.app.init.files import Files
+from seatrial.app.init.folder import about, near_misses, without_deployment
 from seatrial.app.init.scenario import OUTAGES, SAMPLE, scenario
 from seatrial.app.planning import plan_documents
 from seatrial.app.project import SCHEMA, SETTINGS_SCHEMA, find
@@ -55,13 +56,8 @@ WAY = ".."
 NEEDED = "# needed: "
 """Begins the comment that asks for a value."""
 
-NOT_YET = {
-    "Chart.yaml": "a Helm chart",
-    "kustomization.yaml": "Kubernetes manifests",
-    "kustomization.yml": "Kubernetes manifests",
-    "Pulumi.yaml": "a Pulumi program",
-}
-"""Deployments without a system of their own, by the file that shows them."""
+UNREADABLE = "needs the key"
+"""In the message of a problem: the settings are not whole, so nothing is known of the powers of the system."""
 
 
 def begin(folder: Path, *, system: str = "", ci_server: str = "") -> str:
@@ -71,6 +67,7 @@ def begin(folder: Path, *, system: str = "", ci_server: str = "") -> str:
     when several are recognised and none is chosen, or the chosen one is missing: then no file is written.
     """
     try:
+        told = list(about(folder, system))
         folder.mkdir(parents=True, exist_ok=True)
         kind, found, notes = _chosen(folder, system)
         files = Files(folder)
@@ -86,11 +83,14 @@ def begin(folder: Path, *, system: str = "", ci_server: str = "") -> str:
         files.ignore(".seatrial/")
         if ci_server:
             needed += ci.write(files, ci_server, document)
+    except (FileExistsError, NotADirectoryError) as error:
+        hint = "`init` needs a folder of this name: rename the file, or choose another FOLDER"
+        raise UsageError(f"{error.filename or folder} is a file\n    {hint}") from error
     except OSError as error:
         raise UsageError(f"could not write {error.filename or folder}: {error.strerror}") from error
     asks = ["", "you have to add:", *(f"  {line}" for line in needed)] if needed else []
     enter = [] if folder.resolve() == Path.cwd() else [f"  cd {shlex.quote(str(folder))}"]
-    return "\n".join([*notes, *files.lines, *asks, "", "next:", *enter]) + NEXT
+    return "\n".join([*told, *notes, *files.lines, *asks, "", "next:", *enter]) + NEXT
 
 
 def _chosen(folder: Path, system: str) -> tuple[str, Recognised | None, list[str]]:
@@ -105,7 +105,8 @@ def _chosen(folder: Path, system: str) -> tuple[str, Recognised | None, list[str
     if system == THE_SAMPLE:
         return "", None, []
     if system and system not in found:
-        raise UsageError(f"no deployment of the system {system!r} in {folder}; recognised: {shown or 'none'}")
+        said = [f"        recognised: {shown}"] if found else near_misses(folder)
+        raise UsageError("\n".join([f"no deployment of the system {system!r} in {folder}", *said]))
     if not system and len(found) > 1:
         first = next(iter(found))
         raise UsageError(
@@ -113,7 +114,7 @@ def _chosen(folder: Path, system: str) -> tuple[str, Recognised | None, list[str
             f"`--system {THE_SAMPLE}` begins with Seatrial's sample"
         )
     if not found:
-        return "", None, list(_not_recognised(folder))
+        return "", None, [*_further_down(registry, able, folder), *without_deployment(folder)]
     kind = system or next(iter(found))
     return kind, found[kind], [f"found   {', '.join(found[kind].files)}: the system is `{kind}`"]
 
@@ -125,39 +126,49 @@ def _recognised(registry: Registry, able: list[str], folder: Path) -> Iterator[t
             yield name, found
 
 
-def _not_recognised(folder: Path) -> Iterator[str]:
-    for name, what in NOT_YET.items():
-        if (folder / name).is_file():
-            yield f"found   {name}, {what}: Seatrial has no system for it yet."
-            yield "        If a command deploys and removes it, write the scenario with `kind: command` yourself:"
-            yield "        docs/guides/deployer.md shows how. The first scenario here deploys Seatrial's sample."
-            return
-    yield "found   no deployment: the first scenario deploys Seatrial's sample"
+def _further_down(registry: Registry, able: list[str], folder: Path) -> Iterator[str]:
+    """Deployments in the folders of this one."""
+    for child in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
+        for name, one in _recognised(registry, able, child):
+            way = shlex.quote(str(child))
+            yield f"found   {child.name}/{one.files[0]}: `seatrial init {way}` begins there, with the system `{name}`"
 
 
 def _first(files: Files, document: str, kind: str, found: Recognised) -> Iterator[str]:
     """Write the scenario that tells most among those that `seatrial check` takes; yield what a person must add."""
     path = files.folder / document
-    text = scenario(kind, found, None, SCHEMA)
-    if not files.write(document, lambda: text):
-        return
-    for outage, whole in itertools.product((*OUTAGES, None), (True, False)):
-        text = scenario(kind, found, outage, SCHEMA, whole=whole)
-        path.write_text(text, encoding="utf-8")
-        if not _problems(path, files.folder):
-            away = f"{outage.words} {found.node or 'one node'}, " if outage else ""
-            files.lines.append(f"        it deploys, {away}looks, and destroys")
-            break
+    path.parent.mkdir(exist_ok=True)  # paths in a scenario begin there
+    text, words = _best(path, kind, found)
+    if files.write(document, lambda: text):
+        files.lines += words
+    else:
+        text = path.read_text(encoding="utf-8", errors="replace")
     needed = [(number, line) for number, line in enumerate(text.splitlines(), 1) if NEEDED in line]
     yield from (f"{path}:{number}: {line.partition(NEEDED)[2]}" for number, line in needed)
     if not needed:
-        yield from map(str, _problems(path, files.folder))
+        yield from map(str, _problems(path, text, files.folder))
 
 
-def _problems(document: Path, folder: Path) -> list[Problem]:
-    """What `seatrial check` says of it."""
+def _best(path: Path, kind: str, found: Recognised) -> tuple[str, list[str]]:
+    def problems(text: str) -> set[str]:
+        return {problem.message for problem in _problems(path, text, path.parents[1])}
+
+    text = scenario(kind, found, None, SCHEMA, whole=False)
+    asked = problems(text)  # what no step can help, such as a value that a person must add
+    if any(UNREADABLE in message for message in asked):
+        return text, []
+    for outage, whole in itertools.product((*OUTAGES, None), (True, False)):
+        text = scenario(kind, found, outage, SCHEMA, whole=whole)
+        if problems(text) <= asked:
+            away = f"{outage.words} {found.node or 'one node'}, " if outage else ""
+            return text, [f"        it deploys, {away}looks, and destroys"]
+    return text, []
+
+
+def _problems(document: Path, text: str, folder: Path) -> list[Problem]:
+    """What `seatrial check` says of a document with this text."""
     try:
-        plan_documents([document], RunOptions(project=folder))
+        plan_documents([document], RunOptions(project=folder), unwritten={document: text})
     except DocumentError as error:
         return list(error.problems)
     except SeatrialError as error:

@@ -45,6 +45,11 @@ _VERSION = re.compile(r"(?:core |ansible-playbook )(\d+)\.(\d+)")
 _NO_CONFIGURATION = "config file = None"
 _VAULT = re.compile(r"vault|decrypt", re.IGNORECASE)
 
+_NOT_INSTALLED = re.compile(r"couldn't resolve module/action|the role '[^']*' was not found")
+"""What Ansible says of a collection or a role that this machine lacks, or whose name is misspelt."""
+
+REQUIREMENTS = ("requirements.yml", "collections/requirements.yml", "roles/requirements.yml")
+
 BAD_OPTIONS = 5
 """Exit code for invalid options."""
 
@@ -171,6 +176,10 @@ def judge(call: Playbooks, done: Finished, events: Events, where: str) -> None:
         raise CannotTell(text, evidence=evidence)
     if events.failures is None or not done.ok:
         text = f"{what} {done.ended}: {beginning(said(done), 500)}{where}"
+        if _NOT_INSTALLED.search(said(done)):
+            listed = next((name for name in REQUIREMENTS if (Path(call.cwd) / name).is_file()), "")
+            named = f"-r {listed}" if listed else "NAME, or `ansible-galaxy collection install NAME`"
+            raise ToolMissing(f"{text}; is it installed? `ansible-galaxy install {named}`", evidence=evidence)
         if done.exit_code == BAD_OPTIONS or _VAULT.search(said(done)):
             raise CannotTell(text, evidence=evidence)  # it says nothing of the product
         raise StepFailed(text, evidence=evidence)

@@ -10,11 +10,11 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from seatrial.errors import CannotTell, LeaseTaken
 from seatrial.links import process
 from seatrial.links.output import beginning
+from seatrial.links.process.table import command_lines
 from seatrial.spi import Finished
 from seatrial.spi.concurrency import finish_despite_cancel
 
@@ -165,15 +165,11 @@ async def clients_gone(
 
 def _client(program: bytes, names: set[bytes], verbs: set[bytes]) -> str:
     """The process of such a call; empty without one."""
-    for entry in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            words = Path(f"/proc/{entry}/cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
+    for pid, words in command_lines():
         for place, word in enumerate(words[:3]):
             # A wrapper script has its interpreter first, and then becomes the engine.
             if word == program or word.rpartition(b"/")[2] in (b"podman", b"docker"):
                 if verbs & set(words[place + 1 : place + 3]) and names & set(words):
-                    return entry
+                    return str(pid)
                 break
     return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from seatrial.errors import CannotTell
@@ -19,12 +19,27 @@ POWER_STATES: Mapping[str, PowerState] = {
 }
 """An engine's word for a container's state, as a node's."""
 
+WITHOUT_NETWORK = ("none", "host", "container:", "ns:", "pod", "private", "slirp4netns", "pasta", "service:")
+"""How the modes of containers begin that are on no network of the engine."""
+
 PULL = 600.0
 """Seconds for an image pull."""
 
 LOG_LINES = 20000
 NODE_LINES = 4000
 """Of a node: Podman takes 4 s to find the last 15,000, and longer the more they are."""
+
+
+def has_networks(mode: str) -> bool:
+    """Whether a container of this network mode has connections of its own, which can be taken away."""
+    return not mode.startswith(WITHOUT_NETWORK)
+
+
+def power_in(status: str, mode: str, networks: Collection[str]) -> PowerState:
+    """A container's power: one that runs but was taken off all its networks cannot be reached."""
+    power = POWER_STATES.get(status, PowerState.UNKNOWN)
+    cut_off = status == "running" and not networks and has_networks(mode)
+    return PowerState.UNREACHABLE if cut_off else power
 
 
 def labelled(labels: Mapping[str, str]) -> list[str]:

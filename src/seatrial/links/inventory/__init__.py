@@ -7,9 +7,11 @@ Seatrial reads Ansible's connection variables; all others are kept in `Node.deta
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -22,7 +24,7 @@ from seatrial.links.inventory.groups import Hosts, Lined, OnlyAnsible, Tree, Wro
 from seatrial.links.inventory.terraform import TerraformNodes
 from seatrial.links.inventory.variable_files import FolderOfVariables, beside
 from seatrial.links.output import beginning
-from seatrial.model.resource import LOCAL, Connection, Node
+from seatrial.model.resource import KUBECTL, LOCAL, Connection, Node
 
 STYLES = ("ini", "yaml", "json", "ssh_config")
 
@@ -45,8 +47,23 @@ _CONNECTIONS = {
 }  # fmt: skip
 """Ansible's connections, also with their collection in front, to Seatrial's."""
 
-_UNREAD = ("ansible_docker_extra_args", "ansible_podman_extra_args", "ansible_docker_docker_host")
-"""Variables that select another engine."""
+_UNREAD = (
+    "ansible_docker_extra_args", "ansible_podman_extra_args", "ansible_docker_docker_host",
+    *(f"ansible_kubectl_{word}" for word in (
+        "extra_args", "local_env_vars", "host", "server", "username", "user", "password", "token", "api_key",
+        "cert_file", "client_cert", "key_file", "client_key", "ssl_ca_cert", "ca_cert", "verify_ssl", "validate_certs",
+    )),
+)  # fmt: skip
+"""Variables that select another engine, or another cluster or user than the kubeconfig has."""
+
+_OF_PODS = {
+    "pod": ("ansible_kubectl_pod",),
+    "namespace": ("ansible_kubectl_namespace",),
+    "container": ("ansible_kubectl_container",),
+    "kubeconfig": ("ansible_kubectl_kubeconfig", "ansible_kubectl_config"),
+    "context": ("ansible_kubectl_context",),
+}
+"""What leads to a pod, each with its variables."""
 
 _JINJA = re.compile(r"(?<!\$)\{\{|\{%")
 
@@ -72,6 +89,15 @@ def read(
         raise CannotTell(why, evidence=_shown(text)) from None
     if not nodes:
         raise CannotTell(f"{source}: the inventory has no nodes", evidence=_shown(text))
+    return nodes
+
+
+def planned(plan: Mapping[str, Any], where: TerraformNodes, folder: Path) -> list[Node]:
+    """The nodes whose addresses Terraform's plan (`show -json PLAN`) knows: their machines may be there already."""
+    nodes: list[Node] = []
+    for one in terraform.known_in_plan(plan, where):
+        with suppress(Wrong):  # its address is known after `apply`
+            nodes += _nodes(terraform.hosts_of(one, where), folder)
     return nodes
 
 
@@ -102,11 +128,13 @@ async def of_ansible(
     return nodes
 
 
-def require_readable(paths: Sequence[Path], playbooks: Path | None = None) -> None:
-    """CannotTell, with file and line, for inventories that nobody can read, or without any host. What only Ansible
-    can read passes."""
+def require_readable(paths: Sequence[Path], playbooks: Path, *, all_nodes: bool) -> None:
+    """CannotTell, with file and line, for inventories that nobody can read, or without any host; where all hosts are
+    nodes, also for one that Seatrial could not reach as Ansible does. What only Ansible can read passes."""
     try:
         hosts = ansible_sources.own(paths, playbooks)
+        if all_nodes:
+            _nodes(hosts, playbooks)
     except OnlyAnsible:
         return
     except Wrong as error:
@@ -213,7 +241,7 @@ def _node(name: str, variables: Lined, folder: Path) -> Node:
     for switch in ("become", "accept"):
         if switch in ssh:
             ssh[switch] = str(ssh[switch]).lower() in _TRUE
-    connection = _connection(name, variables, ssh)
+    connection = _connection(name, variables, ssh, folder)
     here = connection is not None and connection.kind == LOCAL
     address = str(ssh.get("host", LOOPBACK if here else name))
     ways = {"host": address, "port": 22, **ssh} if connection is None else {}
@@ -226,6 +254,7 @@ def _node(name: str, variables: Lined, folder: Path) -> Node:
 _PLAIN = frozenset(word for words in _WORDS.values() for word in words) | {
     "ansible_connection", "ansible_ssh_common_args", "ansible_ssh_extra_args", "ansible_docker_host",
     "ansible_podman_host", "ansible_docker_executable", "ansible_podman_executable",
+    *(word for words in _OF_PODS.values() for word in words),
 }  # fmt: skip
 """Variables that say which machine is reached, and how."""
 
@@ -245,15 +274,18 @@ def _require_plain(name: str, variables: Lined) -> None:
             raise Wrong(f"{key} of {name} is the template {value!r}; write the value itself", line, file)
 
 
-def _connection(name: str, variables: Lined, ssh: Mapping[str, object]) -> Connection | None:
+def _connection(name: str, variables: Lined, ssh: Mapping[str, object], folder: Path) -> Connection | None:
     """Another way in than SSH, by `ansible_connection`; None: SSH."""
     word = str(variables.get("ansible_connection") or "ssh")
     kind = _CONNECTIONS.get(word.rpartition(".")[2], word)
     if kind == "ssh":
         return None
     if unread := [key for key in _UNREAD if variables.get(key) not in (None, "")]:
-        text = f"Seatrial does not read {unread[0]} of {name}; without it, it could reach another container"
+        what = "pod; write what it says into the kubeconfig" if "kubectl" in unread[0] else "container"
+        text = f"Seatrial does not read {unread[0]} of {name}; without it, it could reach another {what}"
         raise Wrong(text, variables.line)
+    if kind == KUBECTL:
+        return _into_pod(name, variables, ssh, folder)
     target = next((variables[key] for key in (f"ansible_{kind}_host", "ansible_host") if variables.get(key)), name)
     return Connection(
         kind=kind,
@@ -261,6 +293,23 @@ def _connection(name: str, variables: Lined, ssh: Mapping[str, object]) -> Conne
         user=str(ssh.get("user", "")),
         become=ssh.get("become") is True,
         program=str(variables.get(f"ansible_{kind}_executable") or ""),
+    )
+
+
+def _into_pod(name: str, variables: Lined, ssh: Mapping[str, object], folder: Path) -> Connection:
+    said = {
+        key: next((str(variables[word]) for word in words if variables.get(word) not in (None, "")), "")
+        for key, words in _OF_PODS.items()
+    }
+    paths = [str(_beside(path, folder)) for path in said["kubeconfig"].split(os.pathsep) if path]
+    return Connection(
+        kind=KUBECTL,
+        target=said["pod"] or str(variables.get("ansible_host") or name),
+        become=ssh.get("become") is True,
+        environment={"KUBECONFIG": os.pathsep.join(paths)} if paths else {},
+        context=said["context"],
+        namespace=said["namespace"],
+        container=said["container"],
     )
 
 

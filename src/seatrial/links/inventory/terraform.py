@@ -80,6 +80,18 @@ def hosts_of(data: Mapping[str, Any], where: TerraformNodes) -> Hosts:
     return {name: Lined({**where.variables, **own}) for name, own in hosts.items()}
 
 
+def known_in_plan(plan: Mapping[str, Any], where: TerraformNodes) -> Iterator[Mapping[str, Any]]:
+    """Each node in a plan (`show -json PLAN`) alone, in a form for `hosts_of`; what `apply` will know is not in it."""
+    values: Mapping[str, Any] = plan.get("planned_values") or {}
+    if where.resources:
+        for resource in _resources(values.get("root_module") or {}):
+            yield {"format_version": "1", "values": {"root_module": {"resources": [resource]}}}
+        return
+    nodes = (values.get("outputs") or {}).get(where.output, {}).get("value")
+    for one in [{name: node} for name, node in nodes.items()] if isinstance(nodes, Mapping) else nodes or ():
+        yield {where.output: {"sensitive": False, "value": one if isinstance(nodes, Mapping) else [one]}}
+
+
 def from_outputs(data: Mapping[str, Any], output: str = OUTPUT) -> Hosts:
     """The nodes of one output; Wrong when it is absent or has another shape."""
     if output not in data:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from seatrial.links import process
 from seatrial.links.process import cgroups
 from seatrial.links.process.supervision import Supervisor, end_trial
 from seatrial.spi import Context, Finished
+
+T = TypeVar("T")
 
 OWNER = "engine:process"
 """The provider name for the cleanup of programs on this host."""
@@ -21,6 +24,24 @@ TAG = "SEATRIAL_STEP_TAG"
 
 IDENTITY = ("SEATRIAL_RUN_ID", "SEATRIAL_PROJECT")
 """The variables that name a process's run and its project, for a cleanup without a ledger."""
+
+
+class Makes(Protocol):
+    """A trial's context, or the keeper of a shared service: it writes down what it makes."""
+
+    @property
+    def trial_id(self) -> str:
+        """Its own id, which no other has."""
+
+    def environment(self) -> dict[str, str]:
+        """The environment of its programs."""
+
+    async def make(
+        self, kind: str, name: str, create: Callable[[], Awaitable[T]], *, owner: str = "",
+        detail: Mapping[str, object] | None = None, outlives_host: bool = False,
+    ) -> T:  # fmt: skip
+        """As of a context."""
+
 
 _supervisors: dict[str, Supervisor] = {}
 """The supervisors of the trials in this process, by trial."""
@@ -49,7 +70,7 @@ async def spawn(
     return done
 
 
-async def supervised(ctx: Context) -> Supervisor:
+async def supervised(ctx: Makes) -> Supervisor:
     """The supervisor of the trial, started before its first program. The ledger knows it, its cgroup and its tag, so
     daemons are found at the end of the trial and after a crash."""
     known = _supervisors.get(ctx.trial_id)
@@ -89,6 +110,11 @@ def warn_of_secrets(ctx: Context, argv: Sequence[str]) -> None:
     if any(ctx.masked(word) != word for word in argv):
         text = f"a secret is on the command line of {Path(argv[0]).name}: every user of this machine can see it there; "
         ctx.log(f"{text}use `env` or `stdin`", "warning")
+
+
+def supervisor_of(trial: str) -> Supervisor | None:
+    """The supervisor of a trial, if it has begun."""
+    return _supervisors.get(trial)
 
 
 def let_go(trial: str) -> None:

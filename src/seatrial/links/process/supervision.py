@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import marshal
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -16,10 +17,13 @@ from pathlib import Path
 from seatrial.errors import CannotTell, LeftBehind
 from seatrial.links.process import cgroups
 from seatrial.links.process.supervisor import FILES, LENGTH
-from seatrial.links.process.table import descendants, process_start
+from seatrial.links.process.table import descendants, process_start, program_name
 
 ANSWERS = 20.0
 """Seconds for an answer of a supervisor."""
+
+IDLE = 4
+"""Supervisors without a command to keep for the next ones of a trial."""
 
 ENDS = 5.0
 """Seconds for the end of all programs of a trial after SIGKILL."""
@@ -33,7 +37,7 @@ class Supervisor:
     def __init__(self, name: str, tags: Mapping[str, str]) -> None:
         """Start it, in a cgroup of its own if possible; CannotTell when it cannot be started."""
         self.cgroup = cgroups.make(name)
-        self._next: Command | None = None
+        self._idle: list[Command] = []
         self._door, theirs = socket.socketpair()
         argv = [sys.executable, "-I", "-S", str(PROGRAM), str(theirs.fileno()), self.cgroup]
         nothing = subprocess.DEVNULL
@@ -57,13 +61,19 @@ class Supervisor:
         return self._process.poll() is None
 
     def command(self) -> Command:
-        """A supervisor for one command. The one for the next command is forked meanwhile: a fork of Python takes longer
-        than most commands."""
-        ready = self._next or self._forked()
-        self._next = None
-        with suppress(CannotTell):  # said when it is needed
-            self._next = self._forked()
-        return ready
+        """A supervisor for one command: one whose last command left nothing behind, or a new one."""
+        while self._idle:
+            if (kept := self._idle.pop()).alive:
+                return kept
+            kept.let_go()
+        return self._forked()
+
+    def keep(self, command: Command) -> bool:
+        """Keep a supervisor without a child for the next command; False: enough are kept."""
+        if len(self._idle) == IDLE:
+            return False
+        self._idle.append(command)
+        return True
 
     def _forked(self) -> Command:
         ours, theirs = socket.socketpair()
@@ -78,15 +88,15 @@ class Supervisor:
 
     def close(self) -> None:
         """Let it go: it ends after its last child."""
-        if self._next is not None:
-            self._next.close()
+        while self._idle:
+            self._idle.pop().let_go()
         self._door.close()
         if self._process.poll() is None:
             self._process.returncode = 0  # it is nobody's to wait for
 
 
 class Command:
-    """The supervisor of one command."""
+    """The supervisor of one command, and then of the next one."""
 
     def __init__(self, door: socket.socket, trial: Supervisor) -> None:
         self._door, self._trial = door, trial
@@ -94,6 +104,15 @@ class Command:
         self.pid = self.program = 0
         self.left = False
         """Whether processes of the command remained after its end."""
+        self._free = False
+        """Whether it can serve another command."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs, while it has no command: then it says nothing."""
+        poll = select.poll()
+        poll.register(self._door, select.POLLIN)
+        return not poll.poll(0)
 
     def fileno(self) -> int:
         """Can be read once the program has ended."""
@@ -104,6 +123,7 @@ class Command:
     ) -> int:
         """Start the program with its three files; returns its process id. OSError when it cannot be started."""
         environment = dict(os.environ if env is None else env)
+        self._free = self.left = False
         message = marshal.dumps(([str(word) for word in argv], environment, str(Path(cwd or ".").absolute())))
         try:
             frame = memoryview(len(message).to_bytes(LENGTH, "big") + message)
@@ -114,6 +134,7 @@ class Command:
         except (OSError, EOFError) as error:
             raise CannotTell(f"the supervisor of the trial's programs started no program: {error}") from error
         if number:
+            self._free = True
             raise OSError(number, os.strerror(number), argv[0])
         return self.program
 
@@ -124,6 +145,7 @@ class Command:
             self._door.sendall((1).to_bytes(LENGTH, "big") + b"r")
             status, left = self._receive()
             self.left = bool(left)
+            self._free = not left
         except (OSError, EOFError) as error:
             raise CannotTell("the exit code is unknown: something killed the supervisor of the program") from error
         return int(status)
@@ -153,7 +175,12 @@ class Command:
         kill_descendants(self.pid, 1.0)
 
     def close(self) -> None:
-        """Let it go: it ends after its last child."""
+        """The command has ended, or nobody waits for it."""
+        if not (self._free and self._trial.keep(self)):
+            self.let_go()
+
+    def let_go(self) -> None:
+        """It ends after its last child."""
         self._door.close()
 
     def _receive(self) -> tuple[int, ...]:
@@ -185,7 +212,7 @@ def end_trial(pid: int, started: str, cgroup: str) -> None:
             while process_start(pid) == started and time.monotonic() < deadline:
                 time.sleep(0.001)
     if left:
-        named = ", ".join(f"{pid} ({_name(pid)})" for pid in left[:5])
+        named = ", ".join(f"{pid} ({program_name(pid)})" for pid in left[:5])
         raise LeftBehind(f"{len(left)} processes did not end after SIGKILL: {named}")
 
 
@@ -206,12 +233,6 @@ def kill_descendants(pid: int, seconds: float) -> list[int]:
         if not left or time.monotonic() > deadline:
             return left
         time.sleep(0.001)
-
-
-def _name(pid: int) -> str:
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/comm").read_text(errors="replace").strip()
-    return "ended"
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

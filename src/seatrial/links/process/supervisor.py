@@ -2,7 +2,8 @@
 
 It runs as `python -I -S supervisor.py SOCKET CGROUP`, beside Seatrial and without importing it. The kernel hands it the
 orphans of its descendants (PR_SET_CHILD_SUBREAPER), so a daemon without its parent, group and environment remains its
-child. For each command it forks a second supervisor, so the processes of one command are known as well.
+child. For each command there is a second supervisor, so the processes of one command are known as well. A second
+supervisor without a child serves the next command: to fork one takes longer than most commands.
 
 Seatrial talks to it over sockets: see `supervision`. Without Seatrial it waits for its last child and ends.
 """
@@ -10,7 +11,6 @@ Seatrial talks to it over sockets: see `supervision`. Without Seatrial it waits 
 from __future__ import annotations
 
 import _socket  # `socket`, `pathlib` and `contextlib` take longer to import than everything else here
-import ctypes
 import marshal
 import os
 import select
@@ -56,6 +56,8 @@ def send(door: _socket.socket, message: str | tuple[int, ...]) -> None:
 
 def adopt_orphans() -> int:
     """Become the parent of orphaned descendants; returns a file that can be read when a child has ended."""
+    import ctypes
+
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     ready, wake = os.pipe()
     os.set_blocking(ready, False)
@@ -89,7 +91,7 @@ def wait_for(door: _socket.socket, ready: int) -> tuple[bool, bool]:
 
 
 def keep_trial(door: _socket.socket) -> None:
-    """Fork a supervisor for each command."""
+    """Fork a supervisor for commands whenever Seatrial asks for one."""
     ready = adopt_orphans()
     while True:
         asked, ended = wait_for(door, ready)
@@ -107,31 +109,38 @@ def keep_trial(door: _socket.socket) -> None:
         if child == 0:
             door.close()
             os.close(ready)
-            keep_command(_socket.socket(fileno=files[0]))
+            keep_commands(_socket.socket(fileno=files[0]))
             wait_for_children()
             os._exit(0)
         for number in files:
             os.close(number)
 
 
-def keep_command(door: _socket.socket) -> None:
-    """Start one program, and report its end. Its zombie remains until Seatrial asks for the exit code, so the number of
-    its process group is not reused before."""
+def keep_commands(door: _socket.socket) -> None:
+    """Serve one command after another, until one leaves something behind or Seatrial wants no more."""
     ready = adopt_orphans()
-    message, files = receive(door)
-    if not message:
-        return
-    argv, env, folder = marshal.loads(message)
-    try:
-        program = start(argv, env, folder, files)
-    except OSError as error:
-        send(door, (os.getpid(), 0, error.errno or 0))
-        return
-    finally:
-        for number in files:
-            os.close(number)
-        os.chdir("/")
-    send(door, (os.getpid(), program, 0))
+    while True:
+        message, files = receive(door)
+        if not message:
+            return
+        argv, env, folder = marshal.loads(message)
+        try:
+            program = start(argv, env, folder, files)
+        except OSError as error:
+            send(door, (os.getpid(), 0, error.errno or 0))
+            continue
+        finally:
+            for number in files:
+                os.close(number)
+            os.chdir("/")
+        send(door, (os.getpid(), program, 0))
+        if not keep_command(door, ready, program):
+            return
+
+
+def keep_command(door: _socket.socket, ready: int, program: int) -> bool:
+    """Report the end of a program; returns whether no process of it is left. Its zombie remains until Seatrial asks for
+    the exit code, so the number of its process group is not reused before."""
     running = True
     while True:
         asked, ended = wait_for(door, ready)
@@ -143,10 +152,11 @@ def keep_command(door: _socket.socket) -> None:
         if asked:
             message, _ = receive(door)
             if not message:
-                return
+                return False
             _, status = os.waitpid(program, 0)
-            send(door, (status, reap()))
-            return
+            left = reap()
+            send(door, (status, left))
+            return not left
 
 
 def start(argv: list[str], env: dict[str, str], folder: str, files: list[int]) -> int:

@@ -53,6 +53,20 @@ def variables(pid: int) -> dict[str, str]:
     return dict(item.partition("=")[::2] for item in environ.split("\0"))
 
 
+def command_lines() -> Iterator[tuple[int, list[bytes]]]:
+    """Every process with its arguments as the kernel has them, which end with an empty one."""
+    for pid in pids():
+        with suppress(OSError):  # it ended meanwhile
+            yield pid, Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+
+
+def program_name(pid: int) -> str:
+    """The kernel's short name of a program, such as `redis-server`; `ended` for one that is gone."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text(errors="replace").strip()
+    return "ended"
+
+
 def pids() -> list[int]:
     """Every process."""
     return [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]

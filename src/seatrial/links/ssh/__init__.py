@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused, ToolMissing
 from seatrial.links.output import short
 from seatrial.links.process import TimedOut
 from seatrial.links.ssh import ending
-from seatrial.links.ssh.endpoint import KNOCK_EVERY, door, log_in, unacknowledged
+from seatrial.links.ssh.connection import Connection
+from seatrial.links.ssh.endpoint import door, log_in
 from seatrial.links.ssh.places import WAIT, Places, Refused
 from seatrial.links.ssh.wire import Order, numbers, order
 from seatrial.model.resource import Node
@@ -33,11 +34,6 @@ if TYPE_CHECKING:
 from seatrial.links.paths import write_whole
 
 __all__ = ["SSHLink"]
-
-T = TypeVar("T")
-
-PATIENCE = 0.3
-"""Seconds for an open connection to acknowledge before another is tried in parallel."""
 
 FILE_SECONDS = 600.0
 CHUNK = 256 * 1024
@@ -75,12 +71,11 @@ class SSHLink:
         self._node = node
         self._door = door(node)
         self._connect_timeout, self._login_timeout = connect_timeout, login_timeout
-        self._connection: asyncssh.SSHClientConnection | None = None
-        self._attempt: asyncio.Task[asyncssh.SSHClientConnection] | None = None
         self._jump: SSHLink | None = None
         if self._door.jump is not None:
             self._jump = SSHLink(self._door.jump, connect_timeout=connect_timeout, login_timeout=login_timeout)
         self._places = Places()
+        self._connection = Connection(str(self), self._log_in, self._places.forget, pause=connect_timeout)
         self._numbers = numbers(trial)
         self._unended: dict[int, Order] = {}
         """Commands that timed out while the node was silent: they are ended before anything else begins."""
@@ -149,7 +144,7 @@ class SSHLink:
         import asyncssh
 
         try:
-            listener = await (await self._open()).forward_local_port("127.0.0.1", 0, host, port)
+            listener = await (await self._connection.open()).forward_local_port("127.0.0.1", 0, host, port)
         except (asyncssh.Error, OSError) as error:
             raise LinkLost(f"{self}: no port could be forwarded to {host}:{port}: {error}") from error
         try:
@@ -159,29 +154,15 @@ class SSHLink:
 
     async def close(self) -> None:
         """Close the connection; it is opened again on use."""
-        connection, self._connection = self._connection, None
-        if self._attempt is not None:
-            self._attempt.cancel()
-            await asyncio.gather(self._attempt, return_exceptions=True)
-        if connection is not None:
-            connection.close()
-            try:
-                async with asyncio.timeout(1.0):
-                    await connection.wait_closed()
-            except TimeoutError:  # The peer is silent: it need not agree.
-                connection.abort()
+        await self._connection.close()
         if self._jump is not None:
             await self._jump.close()
 
     def abort(self) -> None:
         """Drop the connection at once, because the node is known to be down. Running commands end as LinkLost, and the
         next command opens a new connection."""
-        connection, self._connection = self._connection, None
         self._unended.clear()
-        if self._attempt is not None:
-            self._attempt.cancel()
-        if connection is not None:
-            connection.abort()
+        self._connection.abort()
 
     async def lets_in(self) -> bool:
         """Whether the node accepts the key, tested by a login; LinkDown when it does not answer, LinkRefused when
@@ -189,9 +170,9 @@ class SSHLink:
         import asyncssh
 
         if self._jump is not None:
-            await self._jump._open()
+            await self._jump._connection.open()
         try:
-            await self._open()
+            await self._connection.open()
         except LinkRefused as error:
             if isinstance(error.__cause__, asyncssh.PermissionDenied):
                 return False
@@ -295,7 +276,7 @@ class SSHLink:
                 raise Refused(error.reason) from error
             self._places.opened()
 
-        await self._begun(start, sent=lambda: session.sent)
+        await self._connection.begun(start, sent=lambda: session.sent)
 
     def _interruption(self, session: Session, shown: str) -> LinkLost:
         silent = f" after {self._door.silence:g} s of silence" if session.silent else ""
@@ -370,92 +351,9 @@ class SSHLink:
 
     # The connection
 
-    async def _begun(
-        self, start: Callable[[asyncssh.SSHClientConnection], Awaitable[T]], *, sent: Callable[[], bool] = lambda: False
-    ) -> T:
-        """The result of `start` on the open connection, or on a new one when that died since its last use.
-
-        `sent`: whether the node may already have acted on it; then it is not repeated.
-        """
-        import asyncssh
-
-        for again in (True, False):
-            connection = await self._open()
-            opening = asyncio.ensure_future(start(connection))
-            try:
-                if again and await self._replaced(connection, opening, sent):
-                    continue
-                return await opening
-            except (asyncssh.ChannelOpenError, asyncssh.DisconnectError, OSError):
-                if not again or sent() or (connection is self._connection and not connection.is_closed()):
-                    raise
-            finally:
-                if not opening.done():
-                    opening.cancel()
-                    await asyncio.wait([opening])
-        raise AssertionError("the loop returns or raises")
-
-    async def _replaced(
-        self, connection: asyncssh.SSHClientConnection, opening: asyncio.Future[Any], sent: Callable[[], bool]
-    ) -> bool:
-        """Whether the connection was dead without notice, and a new one has replaced it."""
-        done, _ = await asyncio.wait([opening], timeout=PATIENCE)
-        if done or sent() or not unacknowledged(connection):
-            return False
-        replacing = asyncio.ensure_future(self._another(connection))
-        try:
-            await asyncio.wait([opening, replacing], return_when=asyncio.FIRST_COMPLETED)
-            return self._connection is not connection and not opening.done() and not sent()
-        finally:
-            replacing.cancel()
-            await asyncio.wait([replacing])
-
-    async def _another(self, dead: asyncssh.SSHClientConnection) -> None:
-        """Return when a new connection is open or the old one answers; retries without end until then."""
-        while self._connection in (dead, None) and unacknowledged(dead):
-            try:
-                await self._new()
-            except (LinkDown, LinkLost):
-                await asyncio.sleep(KNOCK_EVERY)
-            except CannotTell:
-                await asyncio.sleep(self._connect_timeout)
-
-    async def _open(self) -> asyncssh.SSHClientConnection:
-        """The open connection, else a new one."""
-        connection = self._connection
-        return await self._new() if connection is None or connection.is_closed() else connection
-
-    async def _new(self) -> asyncssh.SSHClientConnection:
-        """A new connection; all callers wait for the same attempt, and it continues when they give up."""
-        if self._attempt is None:
-            self._attempt = asyncio.get_running_loop().create_task(self._connect())
-            self._attempt.add_done_callback(self._attempted)
-        attempt = self._attempt
-        try:
-            return await asyncio.shield(attempt)
-        except asyncio.CancelledError:
-            here = asyncio.current_task()
-            if attempt.cancelled() and here is not None and not here.cancelling():
-                raise LinkLost(f"{self}: the connection was closed while it was being opened") from None
-            raise
-
-    async def _connect(self) -> asyncssh.SSHClientConnection:
-        tunnel = await self._jump._open() if self._jump is not None else None
+    async def _log_in(self) -> asyncssh.SSHClientConnection:
+        tunnel = await self._jump._connection.open() if self._jump is not None else None
         return await log_in(self._door, self._connect_timeout, self._login_timeout, tunnel)
-
-    def _attempted(self, attempt: asyncio.Task[asyncssh.SSHClientConnection]) -> None:
-        if self._attempt is attempt:
-            self._attempt = None
-        if attempt.cancelled() or attempt.exception() is not None:
-            return
-        old, new = self._connection, attempt.result()
-        if old is not None and not old.is_closed():
-            if not unacknowledged(old):
-                new.abort()  # the old one answers after all, and commands run on it
-                return
-            old.abort()
-        self._connection = new
-        self._places.forget()
 
     @contextlib.asynccontextmanager
     async def _in_time(self, what: str, timeout: float) -> AsyncIterator[None]:
@@ -470,11 +368,11 @@ class SSHLink:
         except TimeoutError:
             if not limit.expired():
                 raise
-            if self._connection is None or self._connection.is_closed():
+            if not self._connection.is_open:
                 raise LinkDown(f"{self}: the login did not succeed within {timeout:g} s, for {shown}") from None
             raise TimeoutError(f"{self}: {shown} did not end within {timeout:g} s") from None
         except (asyncssh.DisconnectError, asyncssh.ChannelOpenError) as error:
-            if isinstance(error, asyncssh.ChannelOpenError) and self._connection and not self._connection.is_closed():
+            if isinstance(error, asyncssh.ChannelOpenError) and self._connection.is_open:
                 raise CannotTell(f"{self}: the server does not run {shown}: {error.reason}") from error
             raise LinkLost(f"{self}: the connection was interrupted in {shown}: {error.reason}") from error
         except ConnectionError as error:

@@ -121,7 +121,10 @@ carries_mark() {{
 def _in_environment(line: str) -> str:
     """Shell text to find the processes with this line in their environment."""
     return rf"""
-by_environment() {{ grep -lsF '{line}' /proc/[0-9]*/environ | cut -d/ -f3 | tr '\n' ' '; }}
+by_environment() {{ # BusyBox's grep sees only the first variable without -z, and old ones do not know -z
+  {{ grep -lszF '{line}' /proc/[0-9]*/environ || grep -lsF '{line}' /proc/[0-9]*/environ; }} 2>/dev/null |
+    cut -d/ -f3 | tr '\n' ' '
+}}
 variables() {{
   while read -r v || [ "$v" ]; do
     case $v in *'{line}'*) return 0;; esac

@@ -332,7 +332,10 @@ def _trusted(door: SshEndpoint) -> tuple[Any, ...] | None:
     if door.known_host:
         lines = [line for line in door.known_host.splitlines() if line.strip() and not line.startswith("#")]
         return ([_public(door, line) for line in lines], [], [])
-    missing = "no host key is recorded (known_host), so its identity cannot be verified"
+    missing = (
+        "no host key is recorded (known_host), so its identity cannot be verified; write `known_host: KEY` or "
+        "`known_hosts: FILE` into its record, or `creates_machines: true` into `system:` if `deploy` creates it"
+    )
     if door.known_hosts:
         if keys := _in_file(door, door.known_hosts):
             return keys

@@ -34,6 +34,10 @@ MANY = 1000
 """Files of a subfolder; one with more is a link."""
 
 _BLOCK = r'^[ \t]*{kind}[ \t]+"?(?P<name>[\w-]+)"?[ \t\r\n]*\{{'
+_VARIABLE = re.compile(r'^[ \t]*variable[ \t]+"?([\w-]+)"?[ \t]*\{(.*?)(?=^\S|\Z)', re.MULTILINE | re.DOTALL)
+"""A block up to the next line that is not indented."""
+_DEFAULT = re.compile(r"\bdefault[ \t]*=")
+_CLOUD = re.compile(r"^[ \t]*terraform[ \t]*\{(?:(?!^\}).)*?^[ \t]*(cloud)[ \t]*\{", re.MULTILINE | re.DOTALL)
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
 
@@ -63,6 +67,40 @@ def _in_json(data: object, kind: str) -> Iterator[str]:
     blocks = data.get(kind) if isinstance(data, Mapping) else None
     for block in blocks if isinstance(blocks, list) else [blocks]:
         yield from map(str, block) if isinstance(block, Mapping) else ()
+
+
+def required(folder: Path) -> dict[str, str]:
+    """Variable without a default to its place, `main.tf:3`; CannotTell when a file cannot be read."""
+    found: dict[str, str] = {}
+    for file in files(folder):
+        try:
+            text = file.read_text(encoding="utf-8")
+            data = json.loads(text) if file.suffix == ".json" else None
+        except (OSError, ValueError) as error:
+            raise CannotTell(f"{file}: {error}") from None
+        if data is None:
+            found |= {name: f"{file.name}:{line}" for name, line in _without_default(text)}
+            continue
+        blocks = data.get("variable") if isinstance(data, Mapping) else None
+        for block in blocks if isinstance(blocks, list) else [blocks or {}]:
+            found |= {name: file.name for name, one in block.items() if "default" not in one}
+    return found
+
+
+def _without_default(text: str) -> Iterator[tuple[str, int]]:
+    for match in _VARIABLE.finditer(_COMMENT.sub(lambda comment: "\n" * comment[0].count("\n"), text)):
+        if not _DEFAULT.search(match[2]):
+            yield match[1], text.count("\n", 0, match.start(1)) + 1
+
+
+def cloud(folder: Path) -> str:
+    """The place of a `cloud` block, `main.tf:2`; empty without one."""
+    for file in files(folder):
+        with suppress(OSError, UnicodeDecodeError):
+            text = _COMMENT.sub(lambda comment: "\n" * comment[0].count("\n"), file.read_text(encoding="utf-8"))
+            if match := _CLOUD.search(text):
+                return f"{file.name}:{text.count(chr(10), 0, match.start(1)) + 1}"
+    return ""
 
 
 def assigned(folder: Path, more: Sequence[str] = ()) -> dict[str, str]:

@@ -79,6 +79,11 @@ class Messages:
         self.working: dict[str, str] = {}
         """Resource to action, begun and not ended: what a tool that was killed leaves in doubt."""
 
+    @property
+    def touches(self) -> bool:
+        """Whether any resource changes."""
+        return any(change.action not in ("read", "noop") for change in self.changes)
+
     def read(self, line: str) -> str:
         """Take one line; what it says to people, empty for nothing."""
         try:

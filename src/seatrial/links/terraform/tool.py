@@ -64,7 +64,7 @@ async def find(wanted: str, environment: Mapping[str, str]) -> Tool:
             continue
         return Tool(program=program, name=name, version=version)
     answers = "neither OpenTofu nor Terraform answers" if wanted == "auto" else f"{TOOLS[wanted]} does not answer"
-    raise ToolMissing(f"{answers}: {'; '.join(whys)}")
+    raise ToolMissing(f"{answers}: {'; '.join(whys)}. Install {TOOLS.get(wanted, 'one of them')}, or put it on PATH")
 
 
 def _numbers(version: str) -> tuple[int, ...]:

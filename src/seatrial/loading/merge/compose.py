@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,13 @@ from seatrial.loading.read.document import Document, documents_in, read
 from seatrial.loading.read.positions import Place
 from seatrial.loading.settings import Settings
 from seatrial.loading.site import DocumentSite, Problems, shown
+from seatrial.model.record import record
 
 TOP = ("test_suites", "include", "workflow", "steps", "$schema", "version")
 ENTRY = ("sut", "workflow")
 
 
-@dataclass(slots=True)
+@record
 class Draft:
     """A suite before it is compiled: its name, its levels from the outside in, and the place of its steps."""
 
@@ -40,13 +41,15 @@ class Draft:
     """Of a sut and a workflow file."""
 
 
-@dataclass(slots=True)
+@record
 class DocumentLoader:
     """Reads each document once, and only from the project's folder."""
 
     problems: Problems
     settings: Settings
     read_already: dict[Path, Document | None] = field(default_factory=dict)
+    unwritten: Mapping[Path, str] = field(default_factory=dict)
+    """The texts of documents not yet written."""
     taken: dict[Path, str] = field(default_factory=dict)
     """Documents whose suites are already in the plan."""
 
@@ -57,7 +60,7 @@ class DocumentLoader:
             return self.read_already[real]
         document = None
         try:
-            document = read(path, name=shown_as)
+            document = read(path, name=shown_as, text=self.unwritten.get(path))
         except DocumentError as error:
             self.problems.take(error.problems)
         if document is not None and not isinstance(document.data, dict):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from seatrial.errors import nearest
@@ -12,17 +12,19 @@ from seatrial.loading.fields import Field, described
 from seatrial.loading.read.positions import Place
 from seatrial.loading.settings import Settings
 from seatrial.loading.site import DocumentSite, Located, Problems
-from seatrial.loading.suite_keys import Deadlines, Exclusive, SuiteKeys
+from seatrial.loading.suite_keys import Contamination, Deadlines, Exclusive, SuiteKeys
+from seatrial.model.record import record
 from seatrial.model.scenario import Location, NodeLimit, Notification
+from seatrial.model.service import Service
 
 KEYS: Mapping[str, Field] = described(SuiteKeys)
 """The keys of a suite, valid at its own level and above."""
 
-FILLED_IN = ("parameters", "vars", "system", "requirements")
+FILLED_IN = ("parameters", "vars", "system", "requirements", "services")
 """Keys whose values may contain `${{ }}`."""
 
 
-@dataclass(slots=True)
+@record
 class Level:
     """The values from one place."""
 
@@ -31,7 +33,7 @@ class Level:
     values: Mapping[str, Any]
 
 
-@dataclass(slots=True)
+@record
 class Merged:
     """The values of all levels together, with their places."""
 
@@ -85,6 +87,8 @@ def outermost(settings: Settings) -> Level:
     values["deadlines"] = settings.value("deadlines").given()
     if settings.value("exclusive"):
         values["exclusive"] = _exclusive(settings.value("exclusive"))
+    if settings.value("contamination"):
+        values["contamination"] = _contamination(settings.value("contamination"))
     return Level(settings, (), values)
 
 
@@ -100,6 +104,9 @@ def merge(levels: Iterable[Level]) -> Merged:
             elif key == "max_concurrent_nodes":
                 written = Location(file=level.document.file, path=(*level.place, key))
                 value = (*(held or ()), NodeLimit(nodes=value, written=written))
+            elif key == "services":
+                outer = held or {}
+                value = {**outer, **{name: service or outer.get(name) for name, service in value.items()}}
             elif isinstance(held, Mapping) and isinstance(value, Mapping):
                 # Settings for another kind of system do not apply to this one.
                 other_kind = key == "system" and value.get("kind", held.get("kind")) != held.get("kind")
@@ -121,9 +128,19 @@ def deep(outer: Mapping[str, Any], inner: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _exclusive(made: str | Exclusive) -> tuple[str, float]:
-    """Name and seconds to wait."""
-    return (made, 0.0) if isinstance(made, str) else (made.name, made.wait)
+def _exclusive(made: str | Exclusive) -> tuple[str, float, str]:
+    """Name, seconds to wait, and why."""
+    return (made, 0.0, "") if isinstance(made, str) else (made.name, made.wait, made.reason)
+
+
+def _contamination(made: str | Contamination) -> tuple[str, tuple[str, ...]]:
+    """Mode and patterns."""
+    return (made, ()) if isinstance(made, str) else (made.mode, made.allow)
+
+
+def _services(made: tuple[str, ...] | Mapping[str, Service | None]) -> Mapping[str, Service | None]:
+    """By name; None: defined elsewhere."""
+    return made if isinstance(made, Mapping) else dict.fromkeys(made)
 
 
 def _notifications(made: Notification | tuple[Notification, ...]) -> tuple[Notification, ...]:
@@ -131,8 +148,10 @@ def _notifications(made: Notification | tuple[Notification, ...]) -> tuple[Notif
 
 
 _PLANNED: Mapping[str, Callable[[Any], Any]] = {
+    "contamination": _contamination,
     "deadlines": Deadlines.given,
     "exclusive": _exclusive,
     "notifications": _notifications,
+    "services": _services,
 }
 """From the written value to the value in the plan."""

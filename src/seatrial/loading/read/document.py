@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from seatrial.errors import DocumentError, Problem, nearest
 from seatrial.loading.read.positions import Flawed, Mark, Place, Position
+from seatrial.model.record import record
 from seatrial.model.scenario import Location
 
 LARGEST = 10 * 1024 * 1024
 """Maximum size of a document in bytes."""
 
 
-@dataclass(slots=True)
+@record
 class Document:
     """A parsed document; `file` is its name as the user gave it."""
 
@@ -25,7 +26,9 @@ class Document:
     path: Path
     data: Any
     text: str
-    _marks: Mapping[Place, Mark] | None = field(default=None, repr=False)
+    _marks: dict[Place, Mark] = field(default_factory=dict, repr=False)
+    _unread: Iterator[tuple[Place, Mark]] | None = field(default=None, repr=False)
+    """The marks after those: a place near the beginning of a long document needs few."""
     folder: Path = field(init=False)
     """The base of its relative paths, without symbolic links."""
 
@@ -34,8 +37,13 @@ class Document:
 
     def locate(self, place: Place, *, key: bool = False) -> Position:
         """Line and column of a value (of its key, with `key`); of the nearest enclosing part if it does not exist."""
-        if self._marks is None:
-            self._marks = _reader(self.path).marks(self.text)
+        if self._unread is None:
+            self._unread = iter(_reader(self.path).marks(self.text))
+        if place not in self._marks:
+            for known, mark in self._unread:
+                self._marks.setdefault(known, mark)
+                if known == place:
+                    break
         for length in range(len(place), -1, -1):
             mark = self._marks.get(place[:length])
             if mark is not None:
@@ -47,11 +55,13 @@ class Document:
         return Location(file=self.file, path=place)
 
 
-def read(path: Path | str, *, name: str = "") -> Document:
-    """Read a YAML or JSON document; DocumentError with file:line:column for every problem."""
+def read(path: Path | str, *, name: str = "", text: str | None = None) -> Document:
+    """Read a YAML or JSON document; DocumentError with file:line:column for every problem. `text`: what the file will
+    hold, if it is not written yet."""
     where = Path(path)
     shown = name or str(path)
-    text = _text(where, shown)
+    if text is None:
+        text = _text(where, shown)
     try:
         data = _reader(where).parse(text)
     except Flawed as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from seatrial.loading.read.positions import Flawed, Mark, Place, Position
@@ -39,12 +39,9 @@ def parse(text: str) -> Any:
     return data
 
 
-def marks(text: str) -> Mapping[Place, Mark]:
+def marks(text: str) -> Iterator[tuple[Place, Mark]]:
     """The position of every value and key of a valid JSON text."""
-    found: dict[Place, Mark] = {}
-    for place, value, key, _ in _walk(text):
-        found.setdefault(place, Mark(value, key))
-    return found
+    return ((place, Mark(value, key)) for place, value, key, _ in _walk(text))
 
 
 def number(text: str) -> Any:

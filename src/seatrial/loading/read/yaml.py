@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -196,11 +196,11 @@ def parse(text: str) -> Any:
     return built.root
 
 
-def marks(text: str) -> Mapping[Place, Mark]:
+def marks(text: str) -> Iterable[tuple[Place, Mark]]:
     """The position of every value and key of a valid YAML text (for an aliased value, the position of the alias)."""
     found: dict[Place, Mark] = {}
     _build(text, found)
-    return found
+    return found.items()
 
 
 def _build(text: str, into: dict[Place, Mark] | None) -> _Builder:

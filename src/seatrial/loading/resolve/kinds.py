@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Any
 
 from seatrial import expressions, spi
 from seatrial.errors import NotSupported
 from seatrial.loading.fields import described
 from seatrial.loading.suite_keys import CheckKeys, StepKeys
+from seatrial.model.record import record
 from seatrial.model.scenario import CheckPlan
 from seatrial.registry import RESERVED, Registry
 
@@ -42,18 +45,21 @@ class Kind:
         """It can check a step even with templates in it."""
         step = spi.traits(factory, spi.StepTraits)
         extras = spi.traits(factory, spi.CheckTraits).expression_names if kind == "check" else step.expression_names
-        self.may_be_empty = spi.traits(factory, spi.CheckTraits).may_be_empty
-        """Keys of a check with a use for an empty value."""
+        check = spi.traits(factory, spi.CheckTraits)
+        self.may_be_empty = (*check.may_be_empty, *check.may_be_written_empty)
+        """Keys of a check with a use for an empty value in the document."""
         self.extras = expressions.CHECK_NAMES if extras is None else extras
         self.child_extras, self.sets_variables = step.child_names, step.sets_variables
         self.allow_failure = kind == "check" and registry.mark(kind, name).allow_failure
 
 
-@dataclass(slots=True)
+@record
 class Kinds:
     """The classes used by one invocation."""
 
     registry: Registry
+    defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The project's keys for each check, by its name."""
     found: dict[tuple[str, str], Kind] = field(default_factory=dict)
     texts: dict[str, tuple[CheckPlan, tuple[str, ...], Kind]] = field(default_factory=dict)
     """Checks written as text, with their node names: suites often repeat the same few."""

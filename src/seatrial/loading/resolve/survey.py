@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from seatrial.loading.read.positions import Place
+from seatrial.model.record import record
 
 
-@dataclass(slots=True)
+@record
 class Survey:
     """The names available to the expressions of a workflow."""
 

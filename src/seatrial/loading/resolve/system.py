@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from seatrial.loading.fields import described, read_fields, read_instance
 from seatrial.loading.merge.levels import Merged
 from seatrial.loading.read.positions import Place, texts_at
 from seatrial.loading.site import Problems, Site
+from seatrial.model.record import record
 from seatrial.model.scenario import Location, SystemPlan
 from seatrial.registry import Registry
 from seatrial.spi import SystemTraits, traits
@@ -22,7 +23,7 @@ PLACE = ("system",)
 """The place of all settings of a system: each of its keys may come from another level."""
 
 
-@dataclass(slots=True)
+@record
 class Systems:
     """The systems of all suites, and the means to create them."""
 
@@ -34,6 +35,8 @@ class Systems:
     """The system of suites without one."""
     environ: Mapping[str, str]
     made: dict[str, SystemPlan | None] = field(default_factory=dict)
+    services: frozenset[str] = frozenset()
+    """The shared services of the suite at hand."""
 
     def plan(self, merged: Merged) -> SystemPlan | None:
         """The system of a suite, the same object for the same settings; None if it is invalid."""
@@ -44,7 +47,11 @@ class Systems:
             return None
         raw = {"kind": raw} if isinstance(raw, str) else raw
         written = bool(merged.get("system"))
-        key = json.dumps([document.file, list(place), raw], default=str, sort_keys=True) if written else ""
+        key = (
+            json.dumps([document.file, list(place), raw, sorted(self.services)], default=str, sort_keys=True)
+            if written
+            else ""
+        )
         if key not in self.made:
             self.made[key] = self._read(merged, raw, written)
         return self.made[key]
@@ -77,6 +84,7 @@ class Systems:
             source=Location(file=document.file, path=place) if written else Location(file=""),
             folder=folder.resolve(),
             secrets=tuple(sorted(site.secrets)),
+            services=tuple(sorted(site.used_services)),
         )
 
     def _class(self, merged: Merged, raw: Mapping[str, Any], written: bool) -> type[Any] | None:
@@ -102,7 +110,7 @@ def _without_kind(raw: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in raw.items() if key != "kind"}
 
 
-@dataclass(slots=True)
+@record
 class _SystemSite(Site):
     """The site of a system's settings: they may come from several levels, so each place is looked up on its own."""
 
@@ -111,6 +119,8 @@ class _SystemSite(Site):
     factory: type[Any]
     secrets: set[str] = field(default_factory=set)
     """Collects the names of the secrets used in the settings."""
+    used_services: set[str] = field(default_factory=set)
+    """Collects the names of the shared services."""
 
     def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
         document, where = self.merged.where(*map(str, place[:2]))
@@ -119,7 +129,10 @@ class _SystemSite(Site):
 
     def _scope(self, names: tuple[str, ...]) -> expressions.Scope:
         extras = (*names, "parameters", "vars", "steps")
-        return expressions.Scope(extras=extras, environment=self.systems.environ, secrets=self.secrets)
+        return expressions.Scope(
+            extras=extras, environment=self.systems.environ, secrets=self.secrets, services=self.systems.services,
+            used_services=self.used_services,
+        )  # fmt: skip
 
     def formula(self, text: str, place: Place) -> None:
         for message, hint in expressions.check(text, self._scope(traits(self.factory, SystemTraits).expression_names)):

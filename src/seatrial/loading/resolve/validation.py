@@ -9,21 +9,19 @@ from typing import Any
 
 from seatrial import spi
 from seatrial.errors import UsageError, nearest
+from seatrial.links.paths import SETTINGS
 from seatrial.loading.merge.levels import Merged
 from seatrial.loading.resolve.workflow import Workflow
 from seatrial.loading.site import Problems
 from seatrial.model.scenario import Budget, Suite, SystemPlan
 from seatrial.spi import Powers, known_nodes, own_powers, traits
 
-BY_API = frozenset({Powers.STOP, Powers.START, Powers.CRASH, Powers.GRACEFUL_RESTART, Powers.SNAPSHOT})
+BY_API = frozenset({Powers.STOP, Powers.START, Powers.CRASH, Powers.GRACEFUL_RESTART, Powers.SNAPSHOT,
+                    Powers.PAUSE, Powers.DISCONNECT, Powers.CORDON, Powers.DRAIN})  # fmt: skip
 """The powers forbidden by `power: guest`."""
 
 MEMORY = ("memory_gb", "libvirt_memory_gb", "containers_memory_gb")
 """Parameters with the memory of one node."""
-
-_VERBS = {Powers.STOP: "stop_node", Powers.START: "start_node", Powers.CRASH: "crash_node",
-          Powers.GRACEFUL_RESTART: "restart_node"}  # fmt: skip
-"""Power to the key of a deployer's command for it."""
 
 _OTHER_METHOD = {
     Powers.GUEST_CRASH: (Powers.CRASH, "destroy"),
@@ -58,7 +56,7 @@ def sized(suite: Suite, problems: Problems, merged: Merged, *, moot: bool) -> Su
 
 def _names(suite: Suite, problems: Problems, merged: Merged) -> tuple[str, ...]:
     try:
-        return known_nodes(suite.system.factory, suite.system.settings, suite.parameters)
+        return known_nodes(suite.system.factory, suite.system.settings, suite.parameters, suite.document_folder)
     except (UsageError, ValueError, TypeError) as error:
         where = merged.where("parameters", "cluster_size")
         problems.add(*where, f"the node names cannot be computed: {error}")
@@ -80,10 +78,13 @@ def hold_steps(suite: Suite, merged: Merged, workflow: Workflow, provider: type[
         # Words selecting nodes by their current role, defined in the system's settings.
         roles = factory.role_names(suite.system.settings) if issubclass(factory, spi.FindsRoles) else ()
         known = names | frozenset(roles)
+        why_none: Mapping[str, str] = {}
+        if issubclass(factory, spi.FindsNodes):
+            why_none = factory.node_names_in(suite.system.settings, suite.document_folder) or {}
         for selector, place in workflow.selectors:
             for word in (word.strip() for word in selector.split(",")):
                 if word not in known | ANY_NODE and not _random(word):
-                    hint = nearest(word, known, what="nodes") + "; also *, any, random:N"
+                    hint = why_none.get(word) or nearest(word, known, what="nodes") + "; also *, any, random:N"
                     workflow.problem(place, f"unknown node {word!r}", hint)
     for check, place in workflow.checks:
         for message, hint in check.check_system(suite.system.factory, suite.system.settings):
@@ -171,13 +172,20 @@ def _missing(
     if kind in ("crash_node", "restart_node") and other in held and not (suite.power == "guest" and other in BY_API):
         instead = f"write `method: {method}`; "
     if frozenset(missing) <= held:
-        hint = "use a method inside the guest (`method: ssh`), or remove `power: guest`"
+        inside = "" if kind == "inject" else "use a method inside the guest (`method: ssh`), or "
+        hint = f"{inside}remove `power: guest`"
         return f"{needs}, but `power: guest` forbids it", hint
     if not suite.system.factory.places_nodes:
-        keys = [f"`{_VERBS[power]}:`" for power in missing if power in _VERBS]
+        words_of = traits(suite.system.factory, spi.SystemTraits).power_keys
+        keys = list(dict.fromkeys(words_of[power] for power in missing if power in words_of))
         own = f"write {' and '.join(keys)} into `system:`; " if keys else ""
         ways = " or ".join(way for way in (instead, own) if way) or _WAY_IN
         where = f"the provider {suite.named_provider!r} has power only over its own nodes"
+        if suite.foreign:
+            where = (
+                f"{suite.foreign!r} is only your deployer's word here: a cloud that Seatrial knows needs its table, "
+                f"[providers.{suite.foreign}], in {SETTINGS}"
+            )
         return f"{needs}; the system {suite.system.kind!r} does not have it over its nodes", f"{ways}{has}; {where}"
     why = dict.fromkeys(reasons[power] for power in missing if power in reasons)
     return f"{needs}; the provider {suite.provider!r} does not have it", instead + "; ".join([has, *why])

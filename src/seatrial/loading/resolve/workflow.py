@@ -255,9 +255,10 @@ class Workflow(DocumentSite):
         if not isinstance(given, Mapping):
             return None
         self.extras = kind.extras
-        fields, ready = read_fields(kind.factory, given, place, self, besides=kind.besides, what=kind.title)
+        whole = {**self.kinds.defaults.get(kind.name, {}), **given}
+        fields, ready = read_fields(kind.factory, whole, place, self, besides=kind.besides, what=kind.title)
         if not ready:
-            self._templates(kind, given, place)
+            self._templates(kind, whole, place)
         if not isinstance(raw, str):
             self._refuse_empty(kind, given, place)
         self.extras = outer

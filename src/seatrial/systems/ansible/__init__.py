@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,7 +21,7 @@ from seatrial.model.scenario import Suite
 from seatrial.registry import system
 from seatrial.spi import Context, Finished, Powers, Recognised
 from seatrial.spi.output import cleanup_output
-from seatrial.systems.ansible.calls import HOST_KEYS, Calls, recorded
+from seatrial.systems.ansible.calls import Calls, recorded
 from seatrial.systems.ansible.settings import AnsibleSettings, problems
 from seatrial.systems.ansible.variables import private_file
 from seatrial.systems.machines import DEPLOYMENT, IN_GUEST, GivenMachines
@@ -52,6 +52,8 @@ class AnsibleSystem(GivenMachines):
 
     Settings: ClassVar[type[Any]] = AnsibleSettings
     by: ClassVar[str] = "the inventory"
+    power_keys: ClassVar[Mapping[Powers, str]] = {power: f"`{verb}: FILE`" for power, verb in _NODE_VERB.items()}
+    """A playbook for it."""
 
     def __init__(self, settings: AnsibleSettings, folder: Path) -> None:
         super().__init__(settings, settings.health)
@@ -59,6 +61,7 @@ class AnsibleSystem(GivenMachines):
         self._documents = folder
         self._calls = Calls(settings, folder)
         self._found: tool.Ansible | None = None
+        self._creates = settings.creates_machines
         self._number = 0
         self.deadlines = {**DEADLINES, **settings.timeouts}
         self.deadlines["deploy"] += SETTLING
@@ -78,6 +81,11 @@ class AnsibleSystem(GivenMachines):
         yield from problems(suite.system.settings, suite.system.folder)
 
     @classmethod
+    def parameter_names(cls, suite: Suite) -> Collection[str] | None:
+        """Any, where they are variables."""
+        return None if suite.system.settings.parameters_as_variables else super().parameter_names(suite)
+
+    @classmethod
     def powers(cls, settings: AnsibleSettings) -> frozenset[Powers]:
         """Those with a playbook, and those from inside the nodes."""
         return frozenset({power for power, verb in _NODE_VERB.items() if getattr(settings, verb)} | IN_GUEST)
@@ -92,6 +100,7 @@ class AnsibleSystem(GivenMachines):
     async def deploy(self, ctx: Context) -> None:
         """Run the playbook `deploy`; the deployment is in the ledger from before it until `destroy`."""
         ansible = await self._ansible(ctx)
+        await self._require_new(ctx)
         self._stage = "deployed"
         await ctx.make(
             DEPLOYMENT,
@@ -102,6 +111,22 @@ class AnsibleSystem(GivenMachines):
             outlives_host=True,
         )
         await self.nodes(ctx)  # an inventory without hosts is no better after a wait
+
+    async def _require_new(self, ctx: Context) -> None:
+        """With `creates_machines`, CannotTell for a machine that answers before `deploy`: Ansible would accept its host
+        key, and `destroy` would remove it."""
+        if not self._creates or not any(source.exists() for source in self._calls.sources(ctx)):
+            return
+        try:
+            listed = await self.list_nodes(ctx)
+        except CannotTell:
+            return  # `deploy` writes the inventory anew
+        if there := await self.look_before(listed):
+            where, name = next(iter(there.items()))
+            raise CannotTell(
+                f"{name} answers at {where} before `deploy`, so `deploy` does not create it: remove the machine, or "
+                "`creates_machines` from `system:`, or name the new machines alone with `hosts: PATTERN`"
+            )
 
     async def remove_leftovers(self, ctx: Context) -> None:
         """Run the playbook `destroy`."""
@@ -162,16 +187,13 @@ class AnsibleSystem(GivenMachines):
         return (self._calls.folder(ctx) / fill(ctx, first, {})).parent
 
     def _reached(self, ctx: Context, node: Node) -> Node:
-        """The way in as Ansible has it: the user's own keys and host keys where the inventory names none. The first
-        host key of machines that this trial has created is accepted."""
+        """The way in as Ansible has it: the user's own keys and host keys where the inventory names none."""
         if not node.ssh:
             return node
         ssh = {**node.ssh}
         if not ssh.get("key"):
             ssh["agent"] = True
-        if self._settings.creates_machines:
-            ssh |= {"accept": True, "pins": str(ctx.state / HOST_KEYS)}
-        elif not ssh.get("known_host"):
+        if not self._creates and not ssh.get("known_host"):
             ssh.setdefault("known_hosts", str(Path(OURS).expanduser()))
         return replace(node, ssh=ssh)
 
@@ -181,10 +203,7 @@ class AnsibleSystem(GivenMachines):
         if not verb or not getattr(self._settings, verb):
             return await super().power(ctx, node, what)
         await self._play(ctx, verb, node.name)
-        if what is Powers.STOP:
-            self._off.add(node.name)  # what still answers of it refutes this
-        else:
-            self._off.discard(node.name)
+        self.powered(what, [node])
         return True
 
     async def power_all(self, ctx: Context, what: Powers) -> bool:
@@ -192,9 +211,9 @@ class AnsibleSystem(GivenMachines):
         verb = _NODE_VERB.get(what)
         if not verb or not getattr(self._settings, verb):
             return False
-        names = {node.name for node in await self.nodes(ctx)}
+        nodes = await self.nodes(ctx)
         await self._play(ctx, verb)
-        self._off = self._off | names if what is Powers.STOP else self._off - names
+        self.powered(what, nodes)
         return True
 
     # Ansible

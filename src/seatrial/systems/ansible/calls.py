@@ -11,12 +11,10 @@ from seatrial.expressions import late
 from seatrial.links.ansible import Ansible, Playbooks
 from seatrial.spi import Context
 from seatrial.systems.ansible.settings import AnsibleSettings, names_of
+from seatrial.systems.machines import host_keys
 from seatrial.systems.settings import fill, run_variables, secrets_of
 
 DEADLINES = {"deploy": "deploy", "stop": "stop", "start": "start", "destroy": "destroy"}
-
-HOST_KEYS = "host_keys"
-"""The file in the trial's state folder with the accepted host keys, for Ansible and Seatrial."""
 
 
 class Calls:
@@ -111,7 +109,7 @@ class Calls:
             return {}
         options = {
             "StrictHostKeyChecking": "accept-new",
-            "UserKnownHostsFile": str(ctx.state / HOST_KEYS),
+            "UserKnownHostsFile": str(ctx.state / host_keys.FILE),
             "HashKnownHosts": "no",
         }
         return {"ANSIBLE_SSH_COMMON_ARGS": " ".join(f"-o {name}={value}" for name, value in options.items())}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import Any
 
 from seatrial.errors import CannotTell
 from seatrial.links import inventory
-from seatrial.model.values import Duration
+from seatrial.links.ansible import configuration
+from seatrial.links.paths import shown
+from seatrial.model.values import Duration, FileNames
 from seatrial.systems.machines.settings import MachineSettings
 from seatrial.systems.settings import Probe
 
@@ -23,16 +26,17 @@ Wrong = tuple[tuple[str, ...], str, str]
 class AnsibleSettings(MachineSettings):
     """Playbooks with their inventory, as they are."""
 
-    deploy: tuple[str, ...] | str
+    deploy: FileNames
     """The playbook that deploys the system, or several; relative to `folder`."""
-    destroy: tuple[str, ...] | str
+    destroy: FileNames
     """The playbook that removes the system; it must also succeed when there is nothing left."""
-    stop: tuple[str, ...] | str = ()
+    stop: FileNames = ()
     """The playbook that stops it: the whole, or one node by `--limit`."""
-    start: tuple[str, ...] | str = ()
+    start: FileNames = ()
     """The playbook that starts it: the whole, or one node by `--limit`."""
-    inventory: tuple[str, ...] | str
-    """The inventory, a file or a folder, or several; relative to `folder`. `deploy` may write it."""
+    inventory: FileNames
+    """The inventory, a file or a folder, or several; relative to `folder`. With `creates_machines`, `deploy` may write
+    it."""
     hosts: str = "all"
     """Which hosts of the inventory are nodes: a pattern of Ansible, such as `web:db`."""
     creates_machines: bool = False
@@ -83,23 +87,42 @@ def problems(settings: AnsibleSettings, documents: Path) -> Iterator[Wrong]:
         return
     for verb in VERBS:
         for name in names_of(getattr(settings, verb)):
-            if not _open(name) and (why := _unusable(folder / name)):
-                yield (verb,), f"the playbook {name!r} {why}", _similar(folder)
+            if not _open(name) and not (folder / name).is_file():
+                yield (verb,), f"there is no playbook {name!r} in {settings.folder!r}", _similar(folder, "*.y*ml")
+            elif not _open(name) and (why := _unusable(folder / name)):
+                yield (verb,), f"{shown(folder / name)}:{why}", ""
     vault = settings.vault_password_file
     if vault and not _open(vault) and not (folder / Path(vault).expanduser()).exists():
         yield ("vault_password_file",), f"there is no file {vault!r}", ""
     sources = names_of(settings.inventory)
     if any(map(_open, sources)):
         return  # a trial's own
+    yield from _locked(settings, folder)
     missing = [name for name in sources if not (folder / name).exists()]
+    if settings.creates_machines and missing:
+        return  # `deploy` writes it
     for name in missing:
-        hint = "name the file or folder with your hosts; for one that `deploy` writes: `$deployment_dir/hosts.ini`"
+        hint = (
+            "name the file or folder with your hosts; for one that `deploy` writes, add `creates_machines: true`, or "
+            "let it write to `$deployment_dir/hosts.ini`"
+        )
+        if "," in name:
+            hint = f"write these hosts into a file, one a line, and name it; {_similar(folder, '*.ini', '*.y*ml')}"
         yield ("inventory",), f"there is no inventory {name!r} in {settings.folder!r}", hint
     if not missing:
         try:
-            inventory.require_readable([folder / name for name in sources], folder)
+            inventory.require_readable([folder / name for name in sources], folder, all_nodes=settings.hosts == "all")
         except CannotTell as error:
             yield ("inventory",), str(error), ""
+
+
+def _locked(settings: AnsibleSettings, folder: Path) -> Iterator[Wrong]:
+    """A vault without its password: Ansible would ask a person."""
+    given = settings.vault_password_file or any(word.startswith("--vault") for word in settings.arguments)
+    vault = next(configuration.vaults(folder), None)
+    if vault and not given and not configuration.knows_passwords(folder, {**os.environ, **settings.env}):
+        text = f"{vault.relative_to(folder)} is encrypted by Ansible's vault, and nobody gives its password"
+        yield ("vault_password_file",), text, "write `vault_password_file: FILE`, a file or a program that prints it"
 
 
 def _open(text: str) -> bool:
@@ -108,23 +131,26 @@ def _open(text: str) -> bool:
 
 
 def _unusable(playbook: Path) -> str:
-    """Why a playbook cannot be run; empty: it can."""
+    """Line and reason why a playbook cannot be run; empty: it can."""
     import yaml
 
-    if not playbook.is_file():
-        return "does not exist"
     try:
         plays = yaml.compose(playbook.read_text(encoding="utf-8"), yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        return f"is not YAML: line {mark.line + 1 if mark else 1}: {error.problem or error}"
+        return f"{mark.line + 1 if mark else 1}: it is not YAML: {error.problem or error}"
     except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
-        return f"cannot be read: {error}"
+        return f"1: it cannot be read: {error}"
     if not isinstance(plays, yaml.SequenceNode):
-        return "is not a list of plays"
+        return "1: it is not a list of plays: begin with `- hosts: GROUP`"
+    for play in plays.value:
+        keys = [key.value for key, _ in play.value] if isinstance(play, yaml.MappingNode) else []
+        if not any(key == "hosts" or str(key).rpartition(".")[2] == "import_playbook" for key in keys):
+            line = play.start_mark.line + 1
+            return f"{line}: a play needs `hosts`: write `- hosts: GROUP`, with its tasks below `tasks:`"
     return ""
 
 
-def _similar(folder: Path) -> str:
-    names = sorted(path.name for path in folder.glob("*.y*ml"))[:10]
+def _similar(folder: Path, *patterns: str) -> str:
+    names = sorted(path.name for pattern in patterns for path in folder.glob(pattern))[:10]
     return f"files here: {', '.join(names)}" if names else ""

@@ -21,6 +21,8 @@ def private_file(file: Path, values: Mapping[str, Any], data: tuple[str, ...]) -
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            if not values:
+                stream.write("{}\n")  # Ansible refuses an empty file
             for name, value in values.items():
                 stream.write(f"{json.dumps(name)}: {_yaml(value, name in data)}\n")
         yield file

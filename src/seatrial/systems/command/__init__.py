@@ -3,14 +3,14 @@ and health."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from seatrial.errors import CannotTell, SeatrialError
-from seatrial.expressions.text import texts
+from seatrial.errors import CannotTell, SeatrialError, nearest
 from seatrial.links import inventory
 from seatrial.model.cluster import STATES, ClusterStatus, NodeHealth, PowerState
 from seatrial.model.frozen import frozen
@@ -20,11 +20,11 @@ from seatrial.model.scenario import Suite
 from seatrial.model.values import argv_of
 from seatrial.registry import system
 from seatrial.spi import Context, Gap, Need, Powers, Recognised
-from seatrial.systems.command import health_parsing, status_parsing, verbs
+from seatrial.systems.command import health_parsing, programs, status_parsing, verbs
 from seatrial.systems.command.calls import DEADLINES, Calls
 from seatrial.systems.command.removal import remove
 from seatrial.systems.command.settings import VERBS, CommandSettings
-from seatrial.systems.machines import DEPLOYMENT, IN_GUEST, UNDECLARED, GivenMachines, Told, unmeasured
+from seatrial.systems.machines import DEPLOYMENT, IN_GUEST, NODE_VERBS, UNDECLARED, GivenMachines, Told, unmeasured
 from seatrial.systems.settings import fill
 from seatrial.systems.shared_look import SharedLook
 from seatrial.systems.states import not_deployed, without_deployment
@@ -32,9 +32,6 @@ from seatrial.systems.states import not_deployed, without_deployment
 INVENTORY = "write `inventory: {file: FILE}`, or `{command: […]}`, into `system:`"
 
 UNNAMED = "`status` has no state of the whole, and `health` is not declared in the system's settings"
-
-_NODE_VERB = {Powers.STOP: "stop_node", Powers.START: "start_node", Powers.CRASH: "crash_node",
-              Powers.GRACEFUL_RESTART: "restart_node"}  # fmt: skip
 
 
 @system("command")
@@ -48,6 +45,7 @@ class Command(GivenMachines):
         self._settings = settings
         self._calls = Calls(settings, folder)
         self._look = SharedLook(self._ask)
+        self._creates = settings.creates_machines
         declared = {name: verb for name in VERBS if (verb := settings.verb(name))}
         first = max((verb.poll for name, verb in declared.items() if verb.poll), default=settings.poll)
         self.pace = (float(first), 10 * float(first))
@@ -60,7 +58,7 @@ class Command(GivenMachines):
     @classmethod
     def powers(cls, settings: CommandSettings) -> frozenset[Powers]:
         whole = {Powers.STOP: settings.stop, Powers.START: settings.start}
-        own = {power for power, verb in _NODE_VERB.items() if getattr(settings, verb) or whole.get(power)}
+        own = {power for power, verb in NODE_VERBS.items() if getattr(settings, verb) or whole.get(power)}
         return frozenset(own | IN_GUEST if settings.inventory else own)
 
     @classmethod
@@ -102,17 +100,19 @@ class Command(GivenMachines):
             yield ("nodes",), "these names are of no use: `inventory` is not declared", INVENTORY
 
     @classmethod
-    def warnings(cls, suite: Suite) -> Iterator[tuple[tuple[str, ...], str]]:
-        """Parameters that were flags once, and now reach no verb."""
+    def parameter_names(cls, suite: Suite) -> Collection[str] | None:
+        """Any, where they are flags."""
         settings: CommandSettings = suite.system.settings
-        if suite.older_form or settings.parameters_as_flags is not None:
-            return
-        written = "\n".join(texts((settings, suite.steps)))
-        first = "init" if settings.init else "deploy"
-        for name in suite.parameters:
-            if not re.search(rf"\bparameters(\.{re.escape(name)}\b|(?!\.)\b)", written):
-                remedy = f"write ${{{{ parameters.{name} }}}} in one, or `parameters_as_flags: [{first}]` in `system:`"
-                yield ("parameters", name), f"the parameter {name!r} reaches no command; {remedy}"
+        if suite.older_form or settings.parameters_as_flags:
+            return None
+        return super().parameter_names(suite)
+
+    @classmethod
+    def warnings(cls, suite: Suite) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Programs that cannot begin as things are."""
+        if not suite.older_form:  # its verbs run in a folder of the deployment, which begins empty
+            for verb, why in programs.warnings(suite.system.settings, suite.system.folder, os.environ):
+                yield ("system", verb), why
 
     @classmethod
     def state_names(cls, settings: CommandSettings) -> tuple[str, ...] | None:
@@ -140,6 +140,7 @@ class Command(GivenMachines):
             },
         }
         verbs.require_program(self._calls.call(ctx, "deploy"))  # what cannot begin leaves no deployment
+        await self._look_before(ctx)
         self._stage = "deployed"
         await ctx.make(
             DEPLOYMENT,
@@ -150,17 +151,24 @@ class Command(GivenMachines):
             outlives_host=True,
         )
 
+    async def _look_before(self, ctx: Context) -> None:
+        """Machines in the file of the inventory that answer before `deploy` are not of its making."""
+        if not self._creates or self._settings.inventory is None or self._settings.inventory.command:
+            return
+        with suppress(CannotTell):  # there is no inventory yet
+            self.distrust(ctx, await self.look_before(await self.list_nodes(ctx)))
+
     async def remove_leftovers(self, ctx: Context) -> None:
         """Run `destroy`."""
         await self._run(ctx, "destroy")
 
     def remember(self) -> Mapping[str, Any]:
-        """Its inventory has the nodes."""
-        return {**self.recorded(), "off": sorted(self._off)}
+        """The leased ports too: every verb has them."""
+        return {**super().remember(), "ports": dict(self._calls.ports)}
 
     async def resume(self, ctx: Context, memory: Mapping[str, Any]) -> None:
-        self.take_recorded(memory)
-        self._off = set(memory["off"])
+        await super().resume(ctx, memory)
+        self._calls.ports.update(memory["ports"])
 
     async def give_back(self, resource: Resource) -> None:
         """Run the deployment's `destroy` from the ledger's record alone; StepFailed when it fails, or when the
@@ -177,7 +185,7 @@ class Command(GivenMachines):
         """Run the deployer's own verb for one node, or act from inside it; False for another power."""
         if what in IN_GUEST:
             return await super().power(ctx, node, what)
-        return await self._run_if_any(ctx, _NODE_VERB.get(what), node)
+        return await self._run_if_any(ctx, NODE_VERBS.get(what), node)
 
     async def power_all(self, ctx: Context, what: Powers) -> bool:
         """Stop or start the whole by the deployer's own verb; False if it has none."""
@@ -207,6 +215,8 @@ class Command(GivenMachines):
             path = cwd / fill(ctx, settings.file, {})
             try:
                 text = path.read_text(encoding="utf-8")
+            except FileNotFoundError:
+                raise CannotTell(f"the inventory {path} does not exist; {_beside(path)}") from None
             except (OSError, UnicodeDecodeError) as error:
                 raise CannotTell(f"the inventory cannot be read: {error}") from error
             source, folder = str(path), path.parent
@@ -291,7 +301,10 @@ class Command(GivenMachines):
         if (told := status_parsing.state_of(look.status, self._settings.status_json)) is None:
             return None
         state = status_parsing.word(told, self._settings.states)
-        return reported(state, f"the deployer reports {state}", by=status_parsing.STATUS)
+        why = f"the deployer reports {state}"
+        if state not in STATES and str(told) not in self._settings.states:
+            why += f"; if that is a state of Seatrial's, say which: `states: {{{told}: running}}`"
+        return reported(state, why, by=status_parsing.STATUS)
 
     async def _ask(self, ctx: Context) -> _Look:
         """Run the measuring verbs, one after the other: a deployer may lock itself."""
@@ -308,6 +321,13 @@ class Command(GivenMachines):
     async def _json(self, ctx: Context, verb: str) -> status_parsing.Answer:
         """The JSON of a measuring verb; CannotTell when it ends badly, too late or without JSON."""
         return status_parsing.document(verb, await self._calls.ask(ctx, self._calls.call(ctx, verb)))
+
+
+def _beside(path: Path) -> str:
+    """The files beside a missing one."""
+    if not path.parent.is_dir():
+        return "its folder does not exist either"
+    return nearest(path.name, [file.name for file in path.parent.iterdir()][:20], what="its folder has")
 
 
 @frozen

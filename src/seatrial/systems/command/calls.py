@@ -38,7 +38,7 @@ class Calls:
         self._settings = settings
         self._folder = folder
         self._number = 0
-        self._ports: dict[str, str] = {}
+        self.ports: dict[str, str] = {}
         """Environment variable to leased port."""
         self._said: dict[str, str] = {}
         """Looking verb to its last output: only a changed one is kept again."""
@@ -73,7 +73,7 @@ class Calls:
             verb=verb,
             argv=argv,
             cwd=self.cwd(ctx, declared),
-            env={**self._ports, **env} if later else {**ctx.environment(), **self._ports, **env},
+            env={**self.ports, **env} if later else {**ctx.environment(), **self.ports, **env},
             timeout=_timeout(ctx, verb) if declared.timeout is None else declared.timeout,
             accept=declared.exit_codes,
             grace=self._settings.grace,
@@ -83,8 +83,8 @@ class Calls:
         """Lease the declared ports that are not leased yet."""
         for name in self._settings.ports:
             variable = f"SEATRIAL_PORT_{name.upper().replace('-', '_')}"
-            if variable not in self._ports:
-                self._ports[variable] = str(await ctx.lease_port())
+            if variable not in self.ports:
+                self.ports[variable] = str(await ctx.lease_port())
 
     def _flags(self, ctx: Context, verb: str, command: Argv) -> list[str]:
         """The suite's parameters as flags, for a verb that wants them."""
@@ -98,7 +98,7 @@ class Calls:
 
     def inventory(self, ctx: Context, argv: Sequence[str]) -> verbs.Call:
         """The command that prints the inventory, in the folder and environment of every verb."""
-        env = {**ctx.environment(), **self._ports, **fill(ctx, dict(self._settings.env), {})}
+        env = {**ctx.environment(), **self.ports, **fill(ctx, dict(self._settings.env), {})}
         program = (self.program(argv[0]), *argv[1:])
         return verbs.Call(verb="inventory", argv=program, cwd=self.cwd(ctx), env=env, timeout=LOOK_SECONDS)
 

@@ -14,6 +14,9 @@ from seatrial.systems.command.status_parsing import HEALTH, Answer, Words
 
 _NODE_WORDS = ("host", "node", "name")
 
+MOST = 10
+"""Names of nodes in a reason."""
+
 Parts = dict[str, Reading[Health]]
 
 
@@ -21,7 +24,8 @@ def by_node(told: Answer, where: HealthSettings, nodes: Sequence[str], service: 
     """Each node with the parts of its health; `service` is the part of this name, or concluded from the others."""
     found = _listed(told, where, nodes)
     if found is not None:
-        return {name: status_parsing.parts(found.get(name), name, service, words) for name in nodes}
+        others = ", ".join(sorted(str(name) for name in found if name not in nodes)[:MOST])
+        return {name: status_parsing.parts(found.get(name), name, service, words, others) for name in nodes}
     problems = _problems(told, where)
     each: dict[str, Parts] = {name: {} for name in nodes}
     for part, count in _sums(told, where).items():
@@ -58,7 +62,8 @@ def listed(told: Answer, where: HealthSettings) -> Mapping[str, Any] | None:
     """What the JSON has of each node, or of other things under their names; None if it is of another shape."""
     found = status_parsing.at(told, where.nodes, "health")
     if isinstance(found, list):
-        found = {_named(item, where): item for item in found if isinstance(item, Mapping)}
+        items = [item for item in found if isinstance(item, Mapping)]
+        found = status_parsing.once(HEALTH, [(_named(item, where), item) for item in items])
         if not where.parts:
             found = {name: _without_name(item, where) for name, item in found.items()}
     if not isinstance(found, Mapping) or not where.parts:

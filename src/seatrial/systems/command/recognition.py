@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+
+import yaml
 
 from seatrial.spi import Recognised
 from seatrial.systems.machines.recognition import container_verbs
@@ -37,6 +39,13 @@ INVENTORY = re.compile(r"(?<![\w./-])(?:\./)?((?:[\w-]+/)*(?:inventory|hosts)[\w
 PORT = re.compile(r"\bSEATRIAL_PORT_([A-Z0-9_]+)")
 """A port that the deployer takes from Seatrial."""
 
+PORT_OF_NODE = re.compile(r"(?<![\w-])([a-z][a-z0-9_]*)_port[\"']?\s*[=:]")
+"""The variable of a node with a port, in an inventory or in what writes it."""
+
+JSON_STATE = re.compile(r"""\\?["'](?:state|status)\\?["']\s*:""")
+"""A key that JSON of a status has."""
+
+PROBE = "# how your service on a node is asked: `http`, `tcp` or `command`"
 NO_DESTROY = "the command that removes everything, and succeeds when there is nothing left, as `destroy:`"
 NO_INVENTORY = "what names the machines after `deploy`, as `inventory: {file: …}` or `inventory: {command: [...]}`"
 
@@ -45,7 +54,7 @@ _Has = Callable[[str], bool]
 
 def recognise(folder: Path, way: str) -> Recognised | None:
     """The deployer of a folder; None: there is none."""
-    for find in (_command_line, _makefile, _scripts):
+    for find in (_command_line, _makefile, _taskfile, _scripts, _package):
         found = find(folder)
         if found is not None:
             files, verbs, looking = found
@@ -53,8 +62,8 @@ def recognise(folder: Path, way: str) -> Recognised | None:
     return None
 
 
-_Found = tuple[tuple[str, ...], dict[str, str], tuple[str, ...]]
-"""The files, Seatrial's verbs with their commands, and the verbs that may print JSON."""
+_Found = tuple[tuple[str, ...], dict[str, str], dict[str, str]]
+"""The files, Seatrial's verbs with their commands, and the verbs that may print JSON with theirs."""
 
 
 def _command_line(folder: Path) -> _Found | None:
@@ -66,20 +75,48 @@ def _command_line(folder: Path) -> _Found | None:
             if verb not in verbs and _second_word(word).search(text):
                 verbs[verb] = word
         if {"deploy", "destroy"} <= set(verbs):
-            looking = tuple(f"./{name} {verb}" for verb in LOOKING if _case(verb).search(text))
+            looking = {verb: f"./{name} {verb}" for verb in LOOKING if _case(verb).search(text)}
             return (name,), {verb: f"./{name} {word}" for verb, word in verbs.items()}, looking
     return None
+
+
+def _taskfile(folder: Path) -> _Found | None:
+    """The tasks of Task."""
+    names = (f"{stem}{ending}" for stem in ("Taskfile", "taskfile") for ending in (".yml", ".yaml", ".dist.yml"))
+    name = next((name for name in names if (folder / name).is_file()), "")
+    return _by_runner(name, _keys(folder / name, "tasks"), "task") if name else None
+
+
+def _package(folder: Path) -> _Found | None:
+    """The scripts of npm."""
+    name = "package.json"
+    return _by_runner(name, _keys(folder / name, "scripts"), "npm run --silent") if (folder / name).is_file() else None
+
+
+def _keys(file: Path, key: str) -> set[str]:
+    """The names in a mapping of a YAML or JSON file; none if it cannot be read."""
+    try:
+        found = yaml.safe_load(_text(file))
+    except yaml.YAMLError:
+        return set()
+    names = found.get(key) if isinstance(found, dict) else None
+    return set(map(str, names)) if isinstance(names, dict) else set()
+
+
+def _by_runner(name: str, there: Collection[str], runner: str) -> _Found | None:
+    """The verbs among the targets of a file, each started by its runner."""
+    verbs = _verbs(there.__contains__)
+    if "deploy" not in verbs:
+        return None
+    # How a target takes the name of a node is the file's own matter.
+    made = {verb: f"{runner} {word}" for verb, word in verbs.items() if verb not in WITH_NODE}
+    return (name,), made, {verb: f"{runner} {verb}" for verb in LOOKING if verb in there}
 
 
 def _makefile(folder: Path) -> _Found | None:
     name = next((name for name in ("GNUmakefile", "makefile", "Makefile") if (folder / name).is_file()), "")
     targets = set(re.findall(r"^([\w-]+)\s*::?(?!=)", _text(folder / name), re.MULTILINE)) if name else set()
-    verbs = _verbs(targets.__contains__)
-    if "deploy" not in verbs:
-        return None
-    # How a target takes the name of a node is the Makefile's own matter.
-    made = {verb: f"make {word}" for verb, word in verbs.items() if verb not in WITH_NODE}
-    return (name,), made, tuple(f"make {verb}" for verb in LOOKING if verb in targets)
+    return _by_runner(name, targets, "make")
 
 
 def _scripts(folder: Path) -> _Found | None:
@@ -94,7 +131,7 @@ def _scripts(folder: Path) -> _Found | None:
     if "deploy" not in verbs:
         return None
     scripts = {verb: script(word) for verb, word in verbs.items()}
-    looking = tuple(f"./{name}" for verb in LOOKING if (name := script(verb)))
+    looking = {verb: f"./{name}" for verb in LOOKING if (name := script(verb))}
     return tuple(scripts.values()), {verb: f"./{name}" for verb, name in scripts.items()}, looking
 
 
@@ -106,14 +143,14 @@ def _verbs(has: _Has) -> dict[str, str]:
 
 def _case(word: str) -> re.Pattern[str]:
     """A verb in a program: a label of `case`, a quoted word, or a function."""
-    label = rf"^\s*(?:[\w|* -]+\|\s*)?{word}(?:\s*\|[\w|* -]+)?\)"
+    label = rf"(?:^|\bin\b|;;)\s*(?:[\w|* -]+\|\s*)?{word}(?:\s*\|[\w|* -]+)?\)"
     function = rf"^\s*(?:def|function)\s+(?:cmd_)?{word}\b"
     return re.compile(rf"""{label}|["']{word}["']|{function}""", re.MULTILINE)
 
 
 def _second_word(verb: str) -> re.Pattern[str]:
     """A verb of a shell script that reads a second word: the node."""
-    return re.compile(rf"^\s*{verb}\)(?:(?!;;).)*\$\{{?2\b", re.MULTILINE | re.DOTALL)
+    return re.compile(rf"(?:^|\bin\b|;;)\s*{verb}\)(?:(?!;;).)*\$\{{?2\b", re.MULTILINE | re.DOTALL)
 
 
 def _programs(folder: Path) -> Iterator[str]:
@@ -132,7 +169,9 @@ def _text(file: Path) -> str:
         return ""
 
 
-def _told(folder: Path, way: str, files: Sequence[str], verbs: dict[str, str], looking: Iterable[str]) -> Recognised:
+def _told(
+    folder: Path, way: str, files: Sequence[str], verbs: Mapping[str, str], looking: Mapping[str, str]
+) -> Recognised:
     lines = [f"cwd: {way} # the folder of {', '.join(files)}"]
     for verb, command in verbs.items():
         node = ', "${{ node.name }}"' if verb in WITH_NODE else ""
@@ -146,11 +185,33 @@ def _told(folder: Path, way: str, files: Sequence[str], verbs: dict[str, str], l
     if ports := dict.fromkeys(name.lower() for text in texts for name in PORT.findall(text)):
         lines.append(f"ports: [{', '.join(ports)}]")
     lines.append(f"inventory: {inventory}" if inventory else f"# needed: {NO_INVENTORY}")
-    lines += [
-        "# health: {tcp: 5432, timeout: 2s} # how your service on a node is asked: `http`, `tcp` or `command`",
-        *(f"# {one.split()[-1]}: … # if `{one}` prints JSON, it can tell more" for one in looking),
-    ]
+    probe = _port_name([*texts, listed])
+    lines.append(f"health: {{tcp: {probe}}} {PROBE}" if probe else f"# health: {{tcp: 5432}} {PROBE}")
+    lines += [_look(folder, verb, command) for verb, command in looking.items()]
     return Recognised(files=tuple(files), settings="\n".join(lines) + "\n", prepare="init" in verbs)
+
+
+def _look(folder: Path, verb: str, command: str) -> str:
+    """The setting for `status` or `health`: a comment, unless its program shows that `status` prints JSON."""
+    words = command.split()
+    setting = f"{verb}: [{', '.join(words)}]"
+    text = _text(folder / words[0]) if words[0].startswith("./") else ""
+    if verb == "status" and _status_is_json(text, verb if len(words) > 1 else ""):
+        return f"{setting} # it prints JSON"
+    return f"# {setting} # if it prints JSON, it can tell more"
+
+
+def _port_name(texts: Iterable[str]) -> str:
+    """The first named port that an inventory gives to its nodes: `redis` for `redis_port`."""
+    lines = (line for text in texts for line in text.splitlines() if "ansible_host" in line)
+    named = (name for line in lines for name in PORT_OF_NODE.findall(line) if name != "ansible")
+    return next(named, "")
+
+
+def _status_is_json(text: str, verb: str) -> bool:
+    """Whether a program prints JSON with a state: in the branch of this verb, where it is a shell script."""
+    branch = re.search(rf"(?:^|\bin\b|;;)\s*{verb}\)(.*?);;", text, re.MULTILINE | re.DOTALL) if verb else None
+    return bool(JSON_STATE.search(branch[1] if branch else text))
 
 
 def _inventory(folder: Path, files: Sequence[str], texts: Sequence[str]) -> tuple[str, str]:

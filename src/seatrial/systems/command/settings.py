@@ -120,6 +120,9 @@ class CommandSettings(MachineSettings):
     """Restart one node."""
     inventory: InventorySettings | None = None
     """Where to read the nodes after deploy."""
+    creates_machines: bool = False
+    """Whether `deploy` creates the machines of the inventory. Then the first host key of each is accepted and must
+    stay, but not that of a machine that answered before `deploy`."""
     cwd: str = ""
     """The working folder of every verb, relative to the document; default: the document's folder. `$deployment_dir` is
     a folder of this deployment alone, and the default for suites in the older framework's form."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from seatrial.errors import CannotTell
 from seatrial.links.output import beginning, end
@@ -13,6 +13,8 @@ from seatrial.model.cluster import SAME_STATE, STATES, NodeHealth, PowerState
 from seatrial.model.reading import Health, Reading, Source, absent, measured, reported
 from seatrial.spi import Finished
 from seatrial.systems.command.settings import StatusSettings
+
+T = TypeVar("T")
 
 TAIL = 4000
 """Characters of output in an error's evidence."""
@@ -49,6 +51,13 @@ ANSWERS = ("running", "degraded")
 SILENT = ("critical", "stopped", "destroyed", "initialized")
 
 
+EXAMPLES = {
+    "status": 'print for example {"state": "running", "nodes": {"n1": "running"}}, or remove `status`',
+    "health": 'print for example {"n1": {"service": "ok"}}, or write a probe in its place: `health: {tcp: PORT}`',
+}
+"""Measuring verb to what it may print."""
+
+
 def document(verb: str, said: Finished) -> Answer:
     """The JSON on a verb's standard output: an object, a list of objects, or lines with an object each; CannotTell if
     there is none."""
@@ -59,7 +68,8 @@ def document(verb: str, said: Finished) -> Answer:
     except ValueError as error:
         found = _lines(said.stdout)
         if found is None:
-            raise CannotTell(f"{verb} did not print JSON: {error}", evidence=end(said.stdout, TAIL)) from None
+            text = f"{verb} did not print JSON: {error}; {EXAMPLES[verb]}"
+            raise CannotTell(text, evidence=end(said.stdout, TAIL)) from None
     items = found if isinstance(found, list) else [found]
     if wrong := next((item for item in items if not isinstance(item, dict)), None):
         what = type(wrong).__name__ if isinstance(found, list) else type(found).__name__
@@ -91,6 +101,16 @@ def _loaded(text: str) -> Any:
     return json.loads(text, object_pairs_hook=once)
 
 
+def once(by: str, items: Sequence[tuple[Any, T]]) -> dict[Any, T]:
+    """The items of a list by their names; CannotTell when two have one name, as either may be the true one."""
+    found = dict(items)
+    if len(found) < len(items):
+        names = [name for name, _ in items]
+        twice = next(name for name in found if names.count(name) > 1)
+        raise CannotTell(f"{by} has more than one item for {twice!r}: print one for each node")
+    return found
+
+
 def state_of(told: Answer, where: StatusSettings, absent: object = None) -> Any:
     """The deployer's word for the whole; None if the answer is only about nodes."""
     if not where.state:
@@ -114,10 +134,11 @@ def word(told: object, words: Words) -> str:
     return SAME_STATE.get(ours, ours)
 
 
-def parts(told: object, node: str, service: str, words: Words) -> dict[str, Reading[Health]]:
-    """The parts of a node's health, with their `service`."""
+def parts(told: object, node: str, service: str, words: Words, others: str = "") -> dict[str, Reading[Health]]:
+    """The parts of a node's health, with their `service`; `others` are the names that the answer has besides."""
     if not isinstance(told, Mapping):
-        return {"service": absent(Health.UNKNOWN, f"the deployer's health does not report {node}", by=HEALTH)}
+        why = f"the deployer's health does not report {node}" + (f", but {others}" if others else "")
+        return {"service": absent(Health.UNKNOWN, why, by=HEALTH)}
     return with_service({str(name): reading(value, str(name), words) for name, value in told.items()}, node, service)
 
 
@@ -132,9 +153,10 @@ def with_service(found: dict[str, Reading[Health]], node: str, service: str) -> 
 
 
 def reading(value: object, part: str, words: Words) -> Reading[Health]:
-    """One part: a word, true or false, or a mapping with `status`, `state` or `ok`; null is not measured."""
+    """One part: a word, true or false, or a mapping with `status`, `state` or `ok`; null is not measured. A mapping
+    that contradicts itself tells nothing."""
     if isinstance(value, Mapping):
-        value = value.get("status", value.get("state", value.get("ok")))
+        return _agreed(value, part, words)
     said = words.get(str(value), str(value)).lower()
     said = words.get(said, said)
     if value is None or said in UNMEASURED:
@@ -143,10 +165,25 @@ def reading(value: object, part: str, words: Words) -> Reading[Health]:
     return measured(Health.OK, by=HEALTH) if well else measured(Health.NOT_OK, f"{part} is {value}", by=HEALTH)
 
 
+def _agreed(value: Mapping[str, Any], part: str, words: Words) -> Reading[Health]:
+    """The reading of a mapping: all of its words together, and an error beside them."""
+    said = [reading(value[key], part, words) for key in ("status", "state", "ok") if key in value]
+    said = [one for one in said if one.value is not Health.UNKNOWN] or said
+    if not said:
+        return reading(None, part, words)
+    wrong = next((value[key] for key in ("error", "errors") if value.get(key)), None)
+    if said[0].ok and wrong is not None:
+        return absent(Health.UNKNOWN, f"a contradiction: {part} is well, with the error {wrong}", by=HEALTH)
+    if any(one.value is not said[0].value for one in said):
+        return absent(Health.UNKNOWN, f"a contradiction: {part} is {dict(value)}", by=HEALTH)
+    return said[0]
+
+
 def powers(told: object, where: StatusSettings, words: Words) -> dict[str, Reading[PowerState]]:
     """Node to its reported power, from a mapping (of states, or of mappings) or a list of mappings."""
     if isinstance(told, list):
-        told = {at(one, where.name, "status", absent=""): one for one in told if isinstance(one, Mapping)}
+        items = [one for one in told if isinstance(one, Mapping)]
+        told = once(STATUS, [(at(one, where.name, "status", absent=""), one) for one in items])
     if not isinstance(told, Mapping):
         return {}
 
@@ -180,7 +217,7 @@ def settle(claim: Reading[str] | None, finding: Reading[str]) -> Reading[str]:
     if claim is None:
         return finding
     if finding.source not in (Source.MEASURED, Source.REPORTED) or not finding.value:
-        return claim
+        return replace(claim, why="; ".join(filter(None, (claim.why, finding.why))))
     how = "Seatrial measured" if finding.source is Source.MEASURED else "reports of its nodes mean"
     both = f"{claim.why}, and {how} {finding.value}: {finding.why}"
     if claim.value not in STATES:  # a state of its own: only the deployer can know it

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +19,9 @@ from seatrial.links.paths import shown
 from seatrial.links.process.supervision import Supervisor
 from seatrial.model.values import SHELL
 from seatrial.spi import Finished
-from seatrial.spi.link import NOT_FOUND
+from seatrial.spi.link import NO_PROGRAM, NOT_FOUND
 from seatrial.spi.output import Output
+from seatrial.systems.command.programs import obstacle
 from seatrial.systems.command.status_parsing import TAIL
 
 MEASURING = ("status", "health")
@@ -100,9 +100,9 @@ def _accepted(call: Call, done: Finished, output: Output) -> Finished:
     if done.exit_code in call.accept:
         return done
     evidence = end(done.stdout + done.stderr, TAIL)
-    if done.exit_code == NOT_FOUND and call.argv[:2] == SHELL:
+    if done.exit_code == NOT_FOUND and (call.argv[:2] == SHELL or NO_PROGRAM.search(done.stderr)):
         said = end(done.stderr.strip(), 200)
-        why = f"{call.verb}: the shell did not find the program in the folder {call.cwd}: {said}"
+        why = f"{call.verb}: a program that it needs was not found in the folder {call.cwd} or on the PATH: {said}"
         raise ToolMissing(why + _where(output), evidence=evidence)
     ended = done.ended + (f" ({done.signal})" if done.signal else "")
     last = beginning(_telling(output.masked(done.stderr.strip() or done.stdout.strip())), 200)
@@ -119,11 +119,8 @@ def _telling(text: str) -> str:
 
 
 def require_program(call: Call) -> None:
-    """ToolMissing when the program is missing, CannotTell when the working folder is: nothing begins then."""
-    program = call.argv[0]
+    """ToolMissing when the program cannot begin, CannotTell when the working folder is: nothing begins then."""
     if not Path(call.cwd).is_dir():
         raise CannotTell(f"{call.verb}: the working folder {call.cwd} does not exist")
-    where = str(Path(call.cwd) / program) if "/" in program else program
-    if shutil.which(where, path=call.env.get("PATH", os.defpath)) is None:
-        looked = f"in the folder {call.cwd}" if "/" in program else "on the PATH"
-        raise ToolMissing(f"{call.verb}: program {program!r} not found {looked}; install it, or correct the command")
+    if why := obstacle(call.argv[0], call.cwd, call.env.get("PATH", os.defpath)):
+        raise ToolMissing(f"{call.verb}: {why}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,8 +17,9 @@ from seatrial.model.scenario import Suite
 from seatrial.registry import system
 from seatrial.spi import AdoptsNodes, Context, Recognised, link_of
 from seatrial.spi.concurrency import NODES_AT_ONCE, map_concurrently
-from seatrial.systems.compose.containers import Container, listed, node_name, service_of, to_node
+from seatrial.systems.compose.containers import Container, listed, network_of, node_name, service_of, to_node
 from seatrial.systems.compose.model import Composition, Port, override, read
+from seatrial.systems.compose.recognition import FILES, elsewhere, recognised, standard
 from seatrial.systems.compose.settings import ComposeSettings
 from seatrial.systems.compose.tools import Project, Tool, find
 from seatrial.systems.records import Declared
@@ -26,9 +28,6 @@ from seatrial.systems.shared_look import SharedLook
 from seatrial.systems.states import EXPRESSION_NAMES, whole, without_nodes
 
 KIND, OWNER = "project", "system:compose"
-
-FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
-"""Names of a compose file where the settings name none, the preferred first."""
 
 IDENTITY = ("E2E_RUN_ID", "SEATRIAL_RUN_ID")
 LOG_LINES = 2000
@@ -62,14 +61,17 @@ class Compose(Declared):
     @classmethod
     def recognise(cls, folder: Path, way: str) -> Recognised | None:
         """A compose file."""
-        from seatrial.systems.compose.recognition import recognised
+        return recognised(standard(folder), way)
 
-        return recognised(_standard(folder), way)
+    @classmethod
+    def parameter_names(cls, suite: Suite) -> Collection[str] | None:
+        """None but those in its settings."""
+        return ()
 
     @classmethod
     def part_names(cls, settings: ComposeSettings) -> tuple[str, ...]:
-        """The way in and the service of a node."""
-        return ("ssh", "service")
+        """The way in, the service and the networks of a node."""
+        return ("ssh", "service", "network")
 
     @classmethod
     def state_names(cls, settings: ComposeSettings) -> tuple[str, ...]:
@@ -79,16 +81,43 @@ class Compose(Declared):
     @classmethod
     def check_suite(cls, suite: Suite, environment: Mapping[str, str]) -> Iterable[tuple[tuple[str, ...], str, str]]:
         """The files must exist, and the provider must be the one of containers."""
+        from seatrial.systems.compose.written import problems
+
         settings: ComposeSettings = suite.system.settings
-        folder = suite.document_folder
+        folder, missing = suite.document_folder, False
         for number, name in enumerate(settings.files):
             if "${{" not in name and not (folder / name).is_file():
-                yield ("files", str(number)), f"the compose file {name!r} does not exist", f"paths begin at {folder}"
-        if not settings.files and not _standard(folder):
-            yield (), f"there is no compose file in {folder}", f"name one in `files`, or add {FILES[0]}"
+                missing = True
+                hint = elsewhere(folder) or f"paths begin at {folder}"
+                yield ("files", str(number)), f"the compose file {name!r} does not exist", hint
+        if not settings.files and not standard(folder):
+            hint = elsewhere(folder) or f"name one in `files`, or add {FILES[0]}"
+            yield (), f"there is no compose file in {folder}", hint
+        elif not missing:
+            yield from problems(settings, folder)
         if suite.provider != "containers":
             text = f"the provider {suite.provider!r} has no powers over the containers of a compose file"
             yield (), text, "write `provider: containers`"
+
+    @classmethod
+    def warnings(cls, suite: Suite) -> Iterable[tuple[tuple[str, ...], str]]:
+        """Variables of the files without a value."""
+        from seatrial.systems.compose.written import written
+
+        files = written(suite.system.settings, suite.document_folder)
+        for one in files.unset if files is not None else ():
+            if not one.required:
+                where = "write it into `.env`, or into `env:` of `system:`"
+                yield ("system",), f"{one.place}: the variable {one.name} has no value and will be empty; {where}"
+
+    @classmethod
+    def node_names_in(cls, settings: ComposeSettings, folder: Path) -> Mapping[str, str] | None:
+        """The services of the files, as far as their text shows them."""
+        from seatrial.systems.compose.written import nodes_in, written
+
+        files = written(settings, folder)
+        templated = any("${{" in name for name in (*settings.profiles, *settings.jobs))
+        return None if files is None or templated else nodes_in(files, settings.profiles, settings.jobs)
 
     async def init(self, ctx: Context) -> None:
         """Find the tool and its engine, and have the tool read the files; nothing is made."""
@@ -187,6 +216,19 @@ class Compose(Declared):
 
         await give_back(resource)
 
+    # Another process
+
+    def remember(self) -> Mapping[str, Any]:
+        """The files and the engine are asked again."""
+        return self.recorded()
+
+    async def resume(self, ctx: Context, memory: Mapping[str, Any]) -> None:
+        """CannotTell when the engine does not have the project any more."""
+        self.take_recorded(memory)
+        tool, _ = await self._read(ctx)
+        if not await listed(tool.engine, ctx.trial_id):
+            raise CannotTell(f"{tool.engine.name} has no containers of the project {ctx.trial_id}")
+
     # The files
 
     async def _read(self, ctx: Context) -> tuple[Tool, Composition]:
@@ -195,6 +237,8 @@ class Compose(Declared):
             text = await tool.config(self._project(ctx), self._environment(ctx))
             self._composition = read(text, ctx.trial_id, self._settings.jobs)
             self._tool = tool
+            if tool.podman and (without := [one.name for one in self._composition.services.values() if one.configs]):
+                ctx.log(f"{tool.name} does not put `configs` into containers: {', '.join(without)}", "warning")
             if unknown := [name for name in self._settings.health if name not in self._composition.services]:
                 known = ", ".join(self._composition.services)
                 raise CannotTell(f"`health` names {', '.join(unknown)}, but the services are {known}")
@@ -203,7 +247,7 @@ class Compose(Declared):
 
     def _project(self, ctx: Context) -> Project:
         settings = self._settings
-        files = [fill(ctx, name, {}) for name in settings.files] or _standard(self._folder)
+        files = [fill(ctx, name, {}) for name in settings.files] or standard(self._folder)
         variables = fill(ctx, settings.env_file, {})
         return Project(
             name=ctx.trial_id,
@@ -263,6 +307,9 @@ class Compose(Declared):
             return all_off(power, container.ended if power.value is PowerState.STOPPED else "its container is paused")
         if power.value is PowerState.UNKNOWN:
             power = absent(power.value, f"{self._by()} says {container.status!r}", by=self._by())
+        network = network_of(container, self._known().services[container.service].networks, self._by())
+        if power.value is PowerState.UNREACHABLE and network is not None:
+            power = replace(power, why=network.why)
         probe = self._settings.health.get(container.service)
         service = await service_of(ctx, node, container, probe)
         # A health check that passes went the same way in.
@@ -270,7 +317,7 @@ class Compose(Declared):
         link = measured(Health.OK, by=f"the link of {node.name}") if passed else await link_of(ctx, node)
         # An image without a shell has no way in; that is no fault of its service.
         parts = {"service": service} if link.value is Health.UNKNOWN else {"ssh": link, "service": service}
-        return NodeHealth(power=power, parts=parts)
+        return NodeHealth(power=power, parts={**parts, **({"network": network} if network is not None else {})})
 
     async def _require_jobs(self, ctx: Context) -> None:
         """StepFailed when a job has ended with another exit code than 0."""
@@ -324,10 +371,3 @@ class Compose(Declared):
 
 def _roots(node: Node) -> Roots:
     return {"node": node_root(node)}
-
-
-def _standard(folder: Path) -> list[str]:
-    """The compose file of a folder with the file that compose itself lays over it; empty: there is none."""
-    name = next((name for name in FILES if (folder / name).is_file()), "")
-    stem, _, ending = name.rpartition(".")
-    return [one for one in (name, f"{stem}.override.{ending}") if name and (folder / one).is_file()]

@@ -11,18 +11,17 @@ from typing import Any
 from seatrial.errors import LinkDown, LinkLost, SeatrialError
 from seatrial.links.containers import Engine, NoSuchThing, refusal
 from seatrial.links.containers.engines import detail_of
-from seatrial.links.containers.resources import POWER_STATES
+from seatrial.links.containers.resources import has_networks, power_in
 from seatrial.links.output import end
 from seatrial.model.cluster import PowerState
 from seatrial.model.reading import Health, Reading, absent, concluded, measured
 from seatrial.model.resource import Connection, Node
 from seatrial.spi import Context
+from seatrial.systems.compose.model import PROJECT
 from seatrial.systems.probes import look
 from seatrial.systems.settings import Probe, node_root
 
-PROJECT, SERVICE, NUMBER, ONE_OFF = (
-    f"com.docker.compose.{word}" for word in ("project", "service", "container-number", "oneoff")
-)
+SERVICE, NUMBER, ONE_OFF = (f"com.docker.compose.{word}" for word in ("service", "container-number", "oneoff"))
 
 SETTLED = 1.0
 """Seconds a container without a health check must run before it counts as healthy: one that ends at once does not."""
@@ -45,6 +44,10 @@ class Container:
     restarts: bool
     """Whether the engine starts it again when it ends."""
     address: str
+    mode: str = ""
+    """Its network mode."""
+    networks: tuple[str, ...] = ()
+    """The engine's networks that it is on now."""
     ports: Mapping[str, int] = field(default_factory=dict)
     """As `node.ports`: the number inside to the number on this host."""
     test: tuple[str, ...] = ()
@@ -54,7 +57,7 @@ class Container:
     @property
     def power(self) -> PowerState:
         """Its state in Seatrial's words."""
-        return POWER_STATES.get(self.status, PowerState.UNKNOWN)
+        return power_in(self.status, self.mode, self.networks)
 
     @property
     def ended(self) -> str:
@@ -105,6 +108,8 @@ def _container(seen: Mapping[str, Any]) -> Container:
         started=str(state.get("StartedAt") or ""),
         restarts=policy != "no",
         address=next(filter(None, [network.get("IPAddress", ""), *addresses]), ""),
+        mode=str((seen.get("HostConfig") or {}).get("NetworkMode") or ""),
+        networks=tuple(network.get("Networks") or ()),
         ports=ports,
         test=_test(check.get("Test") or ()),
         test_seconds=(check.get("Timeout") or 0) / 1e9 or DEFAULT_TIMEOUT,
@@ -182,6 +187,17 @@ def _seconds_since(moment: str) -> float:
         return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
     except (ValueError, TypeError):
         return -1.0
+
+
+def network_of(container: Container, wanted: Sequence[str], by: str) -> Reading[Health] | None:
+    """Whether a running container is on all networks of its service, by their names in the engine; None: it has none
+    of its own."""
+    if not wanted or not has_networks(container.mode):
+        return None
+    missing = ", ".join(name for name in wanted if name not in container.networks)
+    if missing:
+        return measured(Health.NOT_OK, f"it is not connected to {missing}", by=by)
+    return measured(Health.OK, by=by)
 
 
 def node_name(container: Container, replicas: int) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from seatrial.errors import CannotTell
 
 COMPLETED = "service_completed_successfully"
+PROJECT = "com.docker.compose.project"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,15 @@ class Service:
     named: bool = False
     """Whether the file fixes the name of its container."""
     host_network: bool = False
+    networks: tuple[str, ...] = ()
+    """The engine's names of its networks."""
     image: str = ""
+    built: bool = False
+    """Whether its image is built."""
+    configs: bool = False
+    """Whether the file gives it files of `configs`."""
+    tagged: bool = False
+    """Whether the file gives the built image more names."""
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -81,7 +90,10 @@ def read(text: str, project: str, jobs: Sequence[str] = ()) -> Composition:
             if isinstance(how, Mapping) and how.get("condition") == COMPLETED:
                 ending.add(name)
     return Composition(
-        services={name: _service(name, value, job=name in ending) for name, value in services.items()},
+        services={
+            name: _service(name, value, job=name in ending, networks=_networks(value, document, project))
+            for name, value in services.items()
+        },
         networks=_made(document.get("networks"), project, _default(services)),
         volumes=_made(document.get("volumes"), project, ()),
     )
@@ -117,7 +129,21 @@ def _made(told: Any, project: str, more: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _service(name: str, told: Mapping[str, Any], *, job: bool) -> Service:
+def _networks(service: Mapping[str, Any], document: Mapping[str, Any], project: str) -> tuple[str, ...]:
+    """As the engine names them once the trial's file is over the user's; none with a mode of its own."""
+    if service.get("network_mode"):
+        return ()
+    known = document.get("networks") or {}
+    found = []
+    for name in service.get("networks") or ("default",):
+        value = known.get(name) or {}
+        external = value.get("external")
+        given = external.get("name") if isinstance(external, Mapping) else value.get("name")
+        found.append(str(given or name) if external else f"{project}_{name}")
+    return tuple(found)
+
+
+def _service(name: str, told: Mapping[str, Any], *, job: bool, networks: tuple[str, ...]) -> Service:
     replicas = (told.get("deploy") or {}).get("replicas", told.get("scale"))
     ports = [port for one in told.get("ports") or () for port in _ports(one, name)]
     return Service(
@@ -127,7 +153,11 @@ def _service(name: str, told: Mapping[str, Any], *, job: bool) -> Service:
         job=job,
         named=bool(told.get("container_name")),
         host_network=told.get("network_mode") == "host",
+        networks=networks,
         image=str(told.get("image") or ""),
+        built=told.get("build") is not None,
+        configs=bool(told.get("configs")),
+        tagged=isinstance(told.get("build"), Mapping) and bool(told["build"].get("tags")),
     )
 
 
@@ -166,10 +196,21 @@ def override(
     environment: Mapping[str, str],
 ) -> str:
     """The file over the user's own: labels and the run's variables on everything, no fixed names, and these ports (the
-    number on this host; None: the engine chooses). `ports` None leaves the file's ports."""
+    number on this host; None: the engine chooses). `ports` None leaves the file's ports. Built images have names of the
+    trial: the user's own stay as they are."""
     services = []
+    built = {name: f"{project}-{name}".lower() for name, service in composition.services.items() if service.built}
+    shared = {composition.services[name].image: image for name, image in built.items()}
     for name, service in composition.services.items():
         lines = [_entry("labels", labels), _entry("environment", environment)]
+        if service.replicas != 1:  # podman-compose takes `replicas` only with a `mode`
+            lines.append(f"scale: {service.replicas}")
+        if image := built.get(name) or (service.image and shared.get(service.image)):
+            lines.append(f"image: {json.dumps(image)}")
+        if service.built:
+            lines.append(f"build: {{{_entry('labels', {**labels, PROJECT: project})}}}")
+            if service.tagged:
+                lines[-1] = f"{lines[-1][:-1]}, tags: !override []}}"
         if service.named:
             lines.append("container_name: !reset null")
         if ports is not None and service.ports and not service.host_network:

@@ -8,14 +8,14 @@ import os
 import signal
 from collections.abc import Mapping
 from itertools import pairwise
-from pathlib import Path
 
 from seatrial.errors import CannotTell
 from seatrial.links.containers import Engine
 from seatrial.links.containers.engines import again
 from seatrial.links.containers.resources import take_away
+from seatrial.links.process.table import command_lines
 from seatrial.model.resource import Resource
-from seatrial.systems.compose.containers import PROJECT
+from seatrial.systems.compose.model import PROJECT
 
 CALLS = 30.0
 """Seconds for the engine's own calls to end, once their tool is dead."""
@@ -72,15 +72,11 @@ def _calls(project: str, *, own: bool) -> list[int]:
     """The processes of the tool for this project (`own`), or those of its engine."""
     label = f"compose.project={project}".encode()
     found = []
-    for entry in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            words = Path(f"/proc/{entry}/cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
+    for pid, words in command_lines():
         if own:
             mine = any(pair == (b"--project-name", project.encode()) for pair in pairwise(words))
         else:
             mine = any(word.endswith(label) for word in words[2:]) and words[0].rpartition(b"/")[2] == b"podman"
         if mine:
-            found.append(int(entry))
+            found.append(pid)
     return found

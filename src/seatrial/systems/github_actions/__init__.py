@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -90,6 +90,11 @@ class GithubActions(Declared):
     def check_suite(cls, suite: Suite, environment: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], str, str]]:
         """Errors in a suite's settings, by the local files and the environment."""
         return wrong(suite.system.settings, suite.system.folder, suite.parameters, environment)
+
+    @classmethod
+    def parameter_names(cls, suite: Suite) -> Collection[str] | None:
+        """None but those in its settings."""
+        return ()
 
     @classmethod
     def part_names(cls, settings: GithubActionsSettings) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ A system on such machines derives from `GivenMachines` and says how its program 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any, ClassVar
 
@@ -15,9 +15,11 @@ from seatrial.model.cluster import OFF, ClusterStatus, NodeHealth, PowerState, a
 from seatrial.model.frozen import frozen
 from seatrial.model.reading import Health, Reading, absent, measured, remembered, reported
 from seatrial.model.resource import Node
+from seatrial.model.scenario import Suite
 from seatrial.spi import AdoptsNodes, Context, Gap, Need, Powers, link_of, power_reading
 from seatrial.spi.concurrency import NODES_AT_ONCE, map_concurrently
 from seatrial.spi.output import cleanup_output
+from seatrial.systems.machines import host_keys
 from seatrial.systems.machines.settings import MachineSettings
 from seatrial.systems.probes import service_of
 from seatrial.systems.records import Declared
@@ -28,6 +30,14 @@ Parts = Mapping[str, Reading[Health]]
 
 IN_GUEST = frozenset({Powers.GUEST_STOP, Powers.GUEST_REBOOT, Powers.GUEST_CRASH})
 """Powers over any node with SSH."""
+
+NODE_VERBS = {
+    Powers.STOP: "stop_node", Powers.START: "start_node", Powers.CRASH: "crash_node",
+    Powers.GRACEFUL_RESTART: "restart_node",
+}  # fmt: skip
+"""Power to the key of a command for it."""
+
+_TURNS_OFF = frozenset({Powers.STOP, Powers.CRASH, Powers.GUEST_STOP, Powers.GUEST_CRASH})
 
 DEPLOYMENT = "deployment"
 """The kind of entry in the ledger for what the program made."""
@@ -64,6 +74,13 @@ class GivenMachines(Declared):
     """First words of templates filled in by the system itself."""
     expression_names: ClassVar[tuple[str, ...]] = EXPRESSION_NAMES
     """Additional names for the expressions in the settings."""
+    power_keys: ClassVar[Mapping[Powers, str]] = {
+        **{power: f"`{verb}:`" for power, verb in NODE_VERBS.items()},
+        Powers.GUEST_STOP: "`stop_node:`",
+        Powers.GUEST_CRASH: "`crash_node:` (for steps with `method: destroy`)",
+        Powers.GUEST_REBOOT: "`restart_node:` (for steps with `method: graceful`)",
+    }
+    """The keys that give it a power."""
     by: ClassVar[str] = "the deployer's inventory"
     """The source of the list of nodes, in words."""
 
@@ -73,10 +90,14 @@ class GivenMachines(Declared):
         self._requested = settings.nodes
         self._probe, self._proof, self._rule = probe, settings.proof, settings.rule
         self._nodes: Sequence[Node] = ()
+        self._creates = False
+        """Whether its program makes the machines themselves: then their first host keys are accepted."""
+        self._there: Mapping[str, str] = {}
+        """Place to node, of machines that existed before `deploy`."""
         self._before: Sequence[Node] = ()
         """The nodes at the time of `destroy`."""
         self._off: set[str] = set()
-        """Nodes that Seatrial shut down from inside: nobody else knows their power."""
+        """Nodes that Seatrial turned off: nobody else knows their power."""
         self.pace = (float(settings.poll), 10 * float(settings.poll))
         self.wait_for = settings.wait_for
 
@@ -84,6 +105,11 @@ class GivenMachines(Declared):
     def node_names(cls, settings: Any, parameters: Mapping[str, Any]) -> tuple[str, ...]:
         """The names in the settings; empty: known only after `deploy`."""
         return tuple(settings.nodes)
+
+    @classmethod
+    def parameter_names(cls, suite: Suite) -> Collection[str] | None:
+        """The number of requested nodes."""
+        return ("cluster_size",)
 
     @classmethod
     def part_names(cls, settings: Any) -> tuple[str, ...] | None:
@@ -131,6 +157,8 @@ class GivenMachines(Declared):
             return ()
         if not self._nodes:
             found, provider = await self.list_nodes(ctx), ctx.provider
+            if self._creates:
+                found = host_keys.accepting(found, ctx.state / host_keys.FILE, self._there)
             self._nodes = await provider.adopt(found) if isinstance(provider, AdoptsNodes) else found
         return self._nodes
 
@@ -149,7 +177,20 @@ class GivenMachines(Declared):
                 cleanup_output.reset(ours)
         else:
             await self.remove_leftovers(ctx)
+        await host_keys.forget(ctx, before)
         self._before, self._nodes, self._stage = before, (), "destroyed"
+
+    async def look_before(self, nodes: Sequence[Node]) -> Mapping[str, str]:
+        """Before `deploy` creates machines: which of these answer already, place to node."""
+        if self._creates and self._stage != "deployed":
+            self._there = await host_keys.already_there(nodes)
+        return self._there
+
+    def distrust(self, ctx: Context, there: Mapping[str, str]) -> None:
+        """Say which machines existed before: an unknown host key of theirs is not accepted."""
+        for where, name in there.items():
+            text = f"{name} answers at {where} before it is deployed, so this trial does not create it"
+            ctx.log(f"{text}: Seatrial accepts no unknown host key of it", "warning")
 
     async def remove_leftovers(self, ctx: Context) -> None:
         """Remove what may be there although this trial has deployed nothing."""
@@ -221,6 +262,15 @@ class GivenMachines(Declared):
 
     # Powers
 
+    def refusal(self, node: Node, what: Powers) -> str:
+        """From inside a node there is no power without SSH: this machine, or a container, is not to be rebooted."""
+        if what not in IN_GUEST or node.adopted or node.ssh:
+            return ""
+        way = f"`{node.connection.kind}`" if node.connection else "no way in"
+        key = self.power_keys.get(what, "")
+        remedy = f"; write {key} into `system:`" if key else ""
+        return f"{node.name} has {way} in the inventory, not SSH, so it cannot {what}{remedy}"
+
     async def power(self, ctx: Context, node: Node, what: Powers) -> bool:
         """Act from inside the node; False for another power, and for a node that the provider has power over."""
         if what not in IN_GUEST or node.adopted:
@@ -232,10 +282,26 @@ class GivenMachines(Declared):
             await guests.guest_reboot(node)
         elif what is Powers.GUEST_STOP:
             await guests.guest_stop(node)
-            self._off.add(node.name)
+            self.powered(what, [node])
         elif await guests.guest_crash(node) == "off":
-            self._off.add(node.name)
+            self.powered(what, [node])
         return True
+
+    def powered(self, what: Powers, nodes: Iterable[Node]) -> None:
+        """Remember what was done to these nodes; what still answers of one that is off refutes it."""
+        names = {node.name for node in nodes}
+        self._off = self._off | names if what in _TURNS_OFF else self._off - names
+
+    # Another process
+
+    def remember(self) -> Mapping[str, Any]:
+        """What another process needs for `resume`: its program lists the nodes again."""
+        return {**self.recorded(), "off": sorted(self._off), "there": dict(self._there)}
+
+    async def resume(self, ctx: Context, memory: Mapping[str, Any]) -> None:
+        """Continue with the deployment; CannotTell when its program does not list it any more."""
+        self.take_recorded(memory)
+        self._off, self._there = set(memory["off"]), dict(memory["there"])
 
 
 def unmeasured(health: Mapping[str, NodeHealth], why: str = UNDECLARED) -> ClusterStatus:

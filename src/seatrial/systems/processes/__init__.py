@@ -3,7 +3,7 @@ whole."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,6 +13,7 @@ from seatrial.model.cluster import OFF, ClusterStatus, NodeHealth, PowerState, a
 from seatrial.model.frozen import frozen
 from seatrial.model.reading import Health, absent, measured
 from seatrial.model.resource import Node, NodeSpec, Service
+from seatrial.model.scenario import Suite
 from seatrial.model.values import Argv, argv_of
 from seatrial.registry import system
 from seatrial.spi import Context, ProviderTraits, RunsServices, link_of, power_reading, traits
@@ -63,6 +64,11 @@ class Processes(Declared):
         """By node, as first started: another trial with this cluster must not start a different one."""
         self._names: tuple[str, ...] = ()
         self._peers = ""
+
+    @classmethod
+    def parameter_names(cls, suite: Suite) -> Collection[str] | None:
+        """The number of nodes, and the flags of the service."""
+        return (SIZE, *suite.system.settings.service.parameter_flags)
 
     @classmethod
     def node_names(cls, settings: ProcessSettings, parameters: Mapping[str, Any]) -> tuple[str, ...]:

@@ -3,39 +3,41 @@ the product, and the nodes come from an output or from resources."""
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from seatrial.errors import CannotTell, NotSupported, StepFailed
+from seatrial.errors import CannotTell, NotSupported
 from seatrial.expressions import late
 from seatrial.links import inventory, process
 from seatrial.links.output import end
 from seatrial.links.paths import shown
-from seatrial.links.process.spawned import supervised, warn_of_secrets
+from seatrial.links.process.spawned import supervised
 from seatrial.links.process.table import process_start
 from seatrial.links.terraform import calls, tool
 from seatrial.links.terraform.calls import Call
 from seatrial.links.terraform.messages import Messages
-from seatrial.links.terraform.tool import Tool
-from seatrial.model.frozen import frozen
 from seatrial.model.resource import Node, Resource
 from seatrial.model.scenario import Suite
-from seatrial.model.values import Argv, argv_of
+from seatrial.model.values import Duration
 from seatrial.registry import system
 from seatrial.spi import Context, Powers, Recognised
-from seatrial.systems.machines import DEPLOYMENT, IN_GUEST, GivenMachines, roots_of
+from seatrial.systems.machines import DEPLOYMENT, IN_GUEST, NODE_VERBS, GivenMachines, host_keys
 from seatrial.systems.settings import fill, run_variables, secrets_of
 from seatrial.systems.terraform import removal
-from seatrial.systems.terraform.settings import TerraformSettings, problems
+from seatrial.systems.terraform.outputs import hide, may_be_told
+from seatrial.systems.terraform.power import Away, by_command
+from seatrial.systems.terraform.settings import TerraformSettings, declared_variables, problems
 from seatrial.systems.terraform.workspace import (
-    Place,
-    Values,
+    Prepared,
     in_environment,
     prepare,
+    remembered,
     surroundings,
+    write_power,
     write_values,
 )
 
@@ -44,28 +46,13 @@ CALL = "terraform-call"
 """The kind of entry in the ledger for a tool at work."""
 
 _DEADLINES = {"init": "deploy", "plan": "deploy", "apply": "deploy", "destroy": "destroy"}
-_NODE_VERB = {Powers.STOP: "stop_node", Powers.START: "start_node", Powers.CRASH: "crash_node",
-              Powers.GRACEFUL_RESTART: "restart_node"}  # fmt: skip
-_POWER_DEADLINES = {Powers.START: "start", Powers.GRACEFUL_RESTART: "restart"}
+_BY_VARIABLE = frozenset({Powers.STOP, Powers.START})
 
-OWN_OUTPUTS = ("state", "nodes", "addresses", "reused", "deployed_by")
-"""The outputs of the step `deploy` itself; an output of the configuration does not take their place."""
-
-SHORTEST = 3
-"""Characters of a text that can be masked wherever it appears."""
+MINUTES_20 = Duration(1200.0)
+"""Seconds to stop or start a node by `apply`."""
 
 SHOWN = 12
 """Planned changes named in the message about the plan."""
-
-
-@frozen
-class _Prepared:
-    """What `init` has found and made."""
-
-    tool: Tool
-    place: Place
-    values: Values
-    environment: Mapping[str, str]
 
 
 @system("terraform")
@@ -74,16 +61,25 @@ class Terraform(GivenMachines):
 
     Settings: ClassVar[type[Any]] = TerraformSettings
     by: ClassVar[str] = "the configuration's outputs and resources"
+    power_keys: ClassVar[Mapping[Powers, str]] = {
+        **GivenMachines.power_keys,
+        **{power: f"`{NODE_VERBS[power]}:` (a command) or `power: {{variable: NAME}}`" for power in _BY_VARIABLE},
+    }
+    """The keys that give it a power."""
 
     def __init__(self, settings: TerraformSettings, folder: Path) -> None:
         super().__init__(settings, settings.health)
         self._settings = settings
         self._documents = folder
+        self._creates = True
         self._calls = 0
-        self._ready: _Prepared | None = None
+        self._away, self._turning = Away(), asyncio.Lock()
+        self._ready: Prepared | None = None
         self._outputs: Mapping[str, Any] = {}
         deploy = [settings.timeouts[verb] for verb in ("plan", "apply") if verb in settings.timeouts]
         self.deadlines = {"deploy": sum(deploy)} if deploy else {}
+        if settings.power:
+            self.deadlines |= dict.fromkeys(("stop", "start"), MINUTES_20)
         if "destroy" in settings.timeouts:
             self.deadlines["destroy"] = settings.timeouts["destroy"]
 
@@ -99,12 +95,19 @@ class Terraform(GivenMachines):
     @classmethod
     def check_suite(cls, suite: Suite, environment: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], str, str]]:
         """What cannot work, by the files of the configuration."""
-        yield from problems(suite.system.settings, suite.system.folder)
+        yield from problems(suite.system.settings, suite.system.folder, suite.parameters, environment)
+
+    @classmethod
+    def parameter_names(cls, suite: Suite) -> Collection[str] | None:
+        """The declared variables too."""
+        variables = declared_variables(suite.system.settings, suite.system.folder)
+        return None if variables is None else variables | {"cluster_size"}
 
     @classmethod
     def powers(cls, settings: TerraformSettings) -> frozenset[Powers]:
         """Those with a command in the settings, and those from inside nodes that SSH may reach."""
-        own = {power for power, verb in _NODE_VERB.items() if getattr(settings, verb)}
+        own = {power for power, verb in NODE_VERBS.items() if getattr(settings, verb)}
+        own |= _BY_VARIABLE if settings.power else set()
         by_ssh = settings.inventory.variables.get("ansible_connection", "ssh") in ("ssh", "smart")
         return frozenset(own | IN_GUEST if by_ssh else own)
 
@@ -117,7 +120,7 @@ class Terraform(GivenMachines):
         place = prepare(ctx, self._settings, self._documents)
         values = write_values(ctx, self._settings, place)
         environment = surroundings({**environment, **in_environment(values.secret)}, place.data)
-        self._ready = _Prepared(tool=found, place=place, values=values, environment=environment)
+        self._ready = Prepared(tool=found, place=place, secrets=values.kept, environment=environment)
         ctx.log(f"{found} works in a copy of {shown(place.source)}", "debug")
         backend = [f"-backend-config={place.root / 'backend.json'}"] if self._settings.backend_config else []
         await self._change(ctx, "init", "-json", "-input=false", *backend)
@@ -141,27 +144,32 @@ class Terraform(GivenMachines):
         """Plan, show the plan, and apply it; the deployment is in the ledger from before `apply` until `destroy`."""
         if self._ready is None or self._stage == "destroyed":
             await self.init(ctx)
-        ready = self._prepared
         if self._settings.backend == "configured" and self._stage != "deployed":
             await self._require_empty(ctx)
-        arguments = self._values_arguments(ctx)
-        planned = await self._change(ctx, "plan", "-json", "-input=false", f"-out={ready.place.plan}", *arguments)
-        self._show(ctx, planned)
-        self._stage = "deployed"
+        if self._settings.power:
+            write_power(self._prepared.place, self._settings.power.variable, ())
+        await self._plan(ctx)
+        await self._look_before(ctx)
+        self._stage, self._away = "deployed", Away()
         await ctx.make(
-            DEPLOYMENT,
-            ctx.deployment_id,
-            lambda: self._apply(ctx),
-            owner=OWNER,
-            detail=self._record(ctx, arguments),
+            DEPLOYMENT, ctx.deployment_id, lambda: self._apply(ctx), owner=OWNER, detail=self._record(ctx),
             outlives_host=True,
-        )
-        self._outputs = await tool.ask_json(
-            ready.tool, ["output", "-json", "-no-color"], ready.place.folder, ready.environment, await supervised(ctx)
-        )
-        for name in self._outputs:
-            self._hide(ctx, name)
+        )  # fmt: skip
+        await self._read_outputs(ctx)
         await self.nodes(ctx)  # an output without nodes is no better after a wait
+
+    async def _plan(self, ctx: Context) -> Messages:
+        plan, arguments = self._prepared.place.plan, self._values_arguments(ctx)
+        planned = await self._change(ctx, "plan", "-json", "-input=false", f"-out={plan}", *arguments)
+        self._show(ctx, planned)
+        return planned
+
+    async def _look_before(self, ctx: Context) -> None:
+        """A machine with an address before `apply` that answers there is not of its making."""
+        ready, where = self._prepared, self._settings.inventory
+        plan = await self._json(ctx, "show", "-json", "-no-color", str(ready.place.plan))
+        known = inventory.planned(plan, where, ready.place.folder)
+        self.distrust(ctx, await self.look_before(known))
 
     async def _apply(self, ctx: Context) -> None:
         self.forget_nodes()
@@ -171,6 +179,10 @@ class Terraform(GivenMachines):
         finally:
             plan.unlink(missing_ok=True)  # it has every variable in clear
 
+    async def _read_outputs(self, ctx: Context) -> None:
+        self._outputs = await self._json(ctx, "output", "-json", "-no-color")
+        hide(ctx, self._outputs, self._settings.inventory.output)
+
     def _show(self, ctx: Context, planned: Messages) -> None:
         """The plan, for people: all of it in the output, the first changes in a message."""
         changes = [str(change) for change in planned.changes]
@@ -179,10 +191,7 @@ class Terraform(GivenMachines):
 
     async def _require_empty(self, ctx: Context) -> None:
         """A state with resources belongs to a deployment that this trial did not make."""
-        ready, supervisor = self._prepared, await supervised(ctx)
-        state = await tool.ask_json(
-            ready.tool, ["show", "-json", "-no-color"], ready.place.folder, ready.environment, supervisor
-        )
+        state = await self._json(ctx, "show", "-json", "-no-color")
         if there := removal.resources(state):
             raise CannotTell(
                 f"the workspace {self._workspace(ctx)!r} already has {len(there)} resources that this trial did not "
@@ -197,21 +206,20 @@ class Terraform(GivenMachines):
         else:
             await removal.remove(resource)
 
-    def _record(self, ctx: Context, arguments: Sequence[str]) -> dict[str, object]:
+    def _record(self, ctx: Context) -> dict[str, object]:
         """All that the removal needs; secrets stay templates."""
         ready, place, hidden = self._prepared, self._prepared.place, secrets_of(ctx)
         ours = run_variables(ctx)
         own = late.keep(dict(self._settings.env), ctx.names(), hidden)
-        program = {"program": ready.tool.program, "name": ready.tool.name, "version": ready.tool.version}
         return {
-            "tool": program,
+            "tool": ready.remember()["tool"],
             "folder": str(place.folder),
             "root": str(place.root),
             "data": str(place.data),
             "source": shown(place.source),
-            "arguments": list(arguments),
+            "arguments": self._values_arguments(ctx),
             "env": {**{name: late.quote(value, hidden) for name, value in ours.items()}, **own},
-            "secrets": dict(ready.values.kept),
+            "secrets": dict(ready.secrets),
             "workspace": self._workspace(ctx) if self._settings.backend == "configured" else "",
             "timeout": self._timeout(ctx, "destroy") + calls.GRACE,
             "log": str(ctx.folder / "destroy.log"),
@@ -220,69 +228,84 @@ class Terraform(GivenMachines):
     # Nodes, outputs and powers
 
     async def list_nodes(self, ctx: Context) -> Sequence[Node]:
-        """The nodes of the output or of the resources that the settings name."""
+        """The nodes of the output or of the resources that the settings name, and those that were left out because they
+        are off."""
         ready, where = self._prepared, self._settings.inventory
-        # Nobody else can know the host key of a machine that this trial made: the first one is accepted.
-        where = replace(where, variables={"accept": True, **ctx.bind(dict(where.variables))})
-        text = json.dumps(self._outputs)
-        if where.resources:
-            words = ("show", "-json", "-no-color")
-            supervisor = await supervised(ctx)
-            state = await tool.ask_json(ready.tool, words, ready.place.folder, ready.environment, supervisor)
-            text = json.dumps(state)
+        where = replace(where, variables=ctx.bind(dict(where.variables)))
+        data = self._outputs if not where.resources else await self._json(ctx, "show", "-json", "-no-color")
         what = f"the {'state' if where.resources else 'outputs'} of {shown(ready.place.source)}"
-        return inventory.read(text, what, ready.place.folder, "json", where)
+        try:
+            listed = inventory.read(json.dumps(data), what, ready.place.folder, "json", where)
+        except CannotTell:
+            if not self._away.everyone:
+                raise
+            listed = []
+        return self._away.among(listed)
 
     async def outputs(self, ctx: Context) -> Mapping[str, Any]:
         """The outputs of the configuration. A sensitive one is masked wherever it appears; one that cannot be masked is
         left out."""
-        return {
-            name: one["value"]
-            for name, one in self._outputs.items()
-            if name not in OWN_OUTPUTS and (not one["sensitive"] or _maskable(one["value"]))
-        }
-
-    def _hide(self, ctx: Context, name: str) -> None:
-        one = self._outputs[name]
-        if not one["sensitive"]:
-            return
-        for text in _texts(one["value"]):
-            if isinstance(text, str) and len(text) >= SHORTEST:
-                ctx.secret(text)
-        if not _maskable(one["value"]):
-            ctx.log(
-                f"the sensitive output {name!r} is left out: only texts of {SHORTEST} characters can be masked", "debug"
-            )
+        return {name: one["value"] for name, one in self._outputs.items() if may_be_told(name, one)}
 
     async def power(self, ctx: Context, node: Node, what: Powers) -> bool:
-        """Run the command that the settings have for it, or act from inside the node; False for another power."""
-        verb = _NODE_VERB.get(what)
-        command: Argv = getattr(self._settings, verb) if verb else ()
-        if not command:
-            return await super().power(ctx, node, what)
-        argv = argv_of(fill(ctx, command, roots_of(node)))
-        warn_of_secrets(ctx, argv)
-        seconds = ctx.deadline(_POWER_DEADLINES.get(what, "stop"))
-        ready = self._prepared
-        with ctx.keeping(str(verb)) as output:
-            done = await process.run(
-                argv, cwd=ready.place.folder, env=ready.environment, timeout=seconds, output=output.add,
-                under=await supervised(ctx),
-            )  # fmt: skip
-        if not done.ok:
-            said = end((done.stderr.strip() or done.stdout.strip()), 300)
-            text = f"{verb}: {' '.join(argv)} {done.ended}: {said}"
-            raise CannotTell(f"{text}: {done.accident}") if done.accident else StepFailed(text)
-        if what in (Powers.STOP, Powers.CRASH):
-            self._off.add(node.name)  # what still answers of it refutes this
+        """Run the command that the settings have for it, apply the variable, or act from inside the node; False for
+        another power."""
+        if self._settings.power and what in _BY_VARIABLE:
+            await self._turn(ctx, what, [node])
+        elif (verb := NODE_VERBS.get(what)) and (command := getattr(self._settings, verb)):
+            await by_command(ctx, self._prepared, verb, command, node)
+            self.powered(what, [node])
         else:
-            self._off.discard(node.name)
+            return await super().power(ctx, node, what)
         return True
+
+    async def power_all(self, ctx: Context, what: Powers) -> bool:
+        """Apply the variable once for all nodes; False without one."""
+        if not self._settings.power or what not in _BY_VARIABLE:
+            return False
+        await self._turn(ctx, what, await self.nodes(ctx))
+        return True
+
+    async def _turn(self, ctx: Context, what: Powers, nodes: Sequence[Node]) -> None:
+        """Apply the variable with these nodes off or on, one change after another; CannotTell when the plan changes
+        nothing."""
+        assert self._settings.power is not None
+        place, variable, names = self._prepared.place, self._settings.power.variable, {node.name for node in nodes}
+        async with self._turning:
+            was = self._away.off
+            off = was | names if what is Powers.STOP else was - names
+            before = await self.nodes(ctx)
+            write_power(place, variable, off)
+            try:
+                if not (await self._plan(ctx)).touches:
+                    why = f"with {variable} = {json.dumps(sorted(off))}, the plan changes no resource"
+                    raise CannotTell(f"cannot {what} {', '.join(sorted(names))}: {why}")
+                await self._apply(ctx)
+            except BaseException:
+                write_power(place, variable, was)
+                raise
+            self._away = Away(off, before)
+            self.powered(what, nodes)
+            await self._read_outputs(ctx)
+            await host_keys.forget(ctx, self._away.left_out(await self.nodes(ctx)))
+
+    # Another process
+
+    def remember(self) -> Mapping[str, Any]:
+        """Its place too; the outputs are asked for again."""
+        return {**super().remember(), "prepared": self._prepared.remember(), "away": self._away.remember()}
+
+    async def resume(self, ctx: Context, memory: Mapping[str, Any]) -> None:
+        """CannotTell also when the copy of the configuration is gone."""
+        await super().resume(ctx, memory)
+        environment = {**ctx.environment(), **fill(ctx, dict(self._settings.env), {})}
+        self._ready, self._away = remembered(memory["prepared"], environment), Away.remembered(memory["away"])
+        await self._read_outputs(ctx)
 
     # The tool
 
     @property
-    def _prepared(self) -> _Prepared:
+    def _prepared(self) -> Prepared:
         if self._ready is None:
             raise NotSupported("nothing is initialised: a step `init` or `deploy` comes first")
         return self._ready
@@ -292,10 +315,15 @@ class Terraform(GivenMachines):
 
     def _values_arguments(self, ctx: Context) -> list[str]:
         files = [str(ctx.bind(name)) for name in self._settings.variable_files]
-        return [f"-var-file={file}" for file in (*files, str(self._prepared.place.variables))]
+        own = [self._prepared.place.variables, *([self._prepared.place.power] if self._settings.power else [])]
+        return [f"-var-file={file}" for file in (*files, *own)]
 
     def _timeout(self, ctx: Context, verb: str) -> float:
         return float(self._settings.timeouts.get(verb) or ctx.deadline(_DEADLINES[verb]))
+
+    async def _json(self, ctx: Context, *words: str) -> Mapping[str, Any]:
+        ready = self._prepared
+        return await tool.ask_json(ready.tool, words, ready.place.folder, ready.environment, await supervised(ctx))
 
     async def _ask(self, ctx: Context, *words: str) -> None:
         ready = self._prepared
@@ -335,18 +363,3 @@ def _diagnostics(text: str) -> Sequence[object]:
     except ValueError:
         return ()
     return found if isinstance(found, list) else ()
-
-
-def _texts(value: object) -> Iterator[object]:
-    """The values in a value, without the names around them."""
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        for inner in value:
-            yield from _texts(inner)
-    else:
-        yield value
-
-
-def _maskable(value: object) -> bool:
-    return all(isinstance(text, str) and len(text) >= SHORTEST for text in _texts(value))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from seatrial.errors import CannotTell
@@ -11,11 +10,6 @@ from seatrial.links.inventory.terraform import OUTPUT
 from seatrial.links.terraform import configuration
 from seatrial.spi import Recognised
 from seatrial.systems.machines.recognition import container_verbs
-
-_VARIABLE = re.compile(r'^[ \t]*variable[ \t]+"?([\w-]+)"?[ \t]*\{(.*?)(?=^\S|\Z)', re.MULTILINE | re.DOTALL)
-"""A block up to the next line that is not indented."""
-_DEFAULT = re.compile(r"\bdefault[ \t]*=")
-_GIVEN = re.compile(r"^[ \t]*([\w-]+)[ \t]*=", re.MULTILINE)
 
 STOP = '# stop_node: [COMMAND, "${{ node.name }}"] # how one machine is stopped, and started: `start_node`'
 HEALTH = '# health: {http: "http://${{ node.address }}/"} # how your service on a node is asked'
@@ -31,7 +25,7 @@ def recognise(folder: Path, way: str) -> Recognised | None:
         texts = {file.name: file.read_text(encoding="utf-8") for file in files}
     except (CannotTell, OSError, UnicodeDecodeError):
         return None
-    lines = [f"folder: {way}", *_variables(folder, texts.values())]
+    lines = [f"folder: {way}", *_variables(folder)]
     if OUTPUT not in outputs:
         known = f"; declared are {', '.join(sorted(outputs))}" if outputs else ""
         lines.append(f"# needed: the output with names and addresses, as `inventory: {{output: NAME}}`{known}")
@@ -39,11 +33,8 @@ def recognise(folder: Path, way: str) -> Recognised | None:
     return Recognised(files=tuple(texts), settings="\n".join(lines) + "\n")
 
 
-def _variables(folder: Path, texts: Iterable[str]) -> Iterator[str]:
+def _variables(folder: Path) -> Iterator[str]:
     """A comment that asks for the variables that have no value."""
-    files = [file for file in (folder / "terraform.tfvars", *folder.glob("*.auto.tfvars")) if file.is_file()]
-    given = {name for file in files for name in _GIVEN.findall(file.read_text(encoding="utf-8", errors="replace"))}
-    found = (block for text in texts for block in _VARIABLE.findall(text))
-    needed = [name for name, body in found if not _DEFAULT.search(body) and name not in given]
-    if needed:
+    given = configuration.assigned(folder)
+    if needed := [name for name in configuration.required(folder) if name not in given]:
         yield f"# needed: the variables without a default, as `variables: {{{': …, '.join(needed)}: …}}`"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +18,14 @@ VERBS = ("init", "plan", "apply", "destroy")
 
 Wrong = tuple[tuple[str, ...], str, str]
 """A path below `system:`, a message and a hint."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PowerSettings:
+    """A variable that turns nodes off and on: Seatrial sets it, plans, and applies again."""
+
+    variable: str
+    """The variable: a set or list with the names of the nodes that are off. `deploy` sets it to none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +53,8 @@ class TerraformSettings(MachineSettings):
     """Values for `backend: configured`, as `-backend-config` has them."""
     workspace: str = ""
     """The workspace for `backend: configured`; default: the trial's id. The trial makes and removes it."""
+    power: PowerSettings | None = None
+    """Stop and start nodes by a variable, applied again."""
     stop_node: Argv = ()
     """A command that stops one node: `${{ node.name }}`, `${{ node.address }}`. It runs in the copy of `folder`."""
     start_node: Argv = ()
@@ -59,20 +69,36 @@ class TerraformSettings(MachineSettings):
     def __post_init__(self) -> None:
         if wrong := [verb for verb in self.timeouts if verb not in VERBS]:
             raise ValueError(f"unknown verbs in timeouts: {', '.join(wrong)}; allowed: {', '.join(VERBS)}")
+        if self.power and (both := [key for key in ("stop_node", "start_node") if getattr(self, key)]):
+            raise ValueError(f"`power` and `{both[0]}` are two ways for the same: name one")
         if self.backend == "own" and (self.backend_config or self.workspace):
             raise ValueError("backend_config and workspace need `backend: configured`")
 
 
-def problems(settings: TerraformSettings, documents: Path) -> Iterator[Wrong]:
-    """What cannot work, by the files of the configuration alone."""
+def declared_variables(settings: TerraformSettings, documents: Path) -> frozenset[str] | None:
+    """The variables of the configuration; None: they are not known before the run."""
+    folder = documents / settings.folder
+    if "${{" in settings.folder or not folder.is_dir():
+        return None
+    try:
+        return configuration.declared(folder, "variable")
+    except CannotTell:
+        return None
+
+
+def problems(
+    settings: TerraformSettings, documents: Path, parameters: Mapping[str, Any], environment: Mapping[str, str]
+) -> Iterator[Wrong]:
+    """What cannot work, by the files of the configuration and the environment alone."""
     folder = documents / settings.folder
     if "${{" in settings.folder:
         return
     if not folder.is_dir():
-        yield ("folder",), f"there is no folder {settings.folder!r} beside the document", ""
+        hint = f"folders with a configuration: {_folders(documents)}; `folder` is relative to the document"
+        yield ("folder",), f"there is no folder {settings.folder!r} beside the document", hint
         return
     if not configuration.files(folder):
-        hint = f"allowed: a folder with files named *{', *'.join(configuration.SUFFIXES)}"
+        hint = f"allowed: a folder with files named *{', *'.join(configuration.SUFFIXES)}; here: {_folders(documents)}"
         yield ("folder",), f"{settings.folder!r} holds no configuration of OpenTofu or Terraform", hint
         return
     try:
@@ -83,9 +109,17 @@ def problems(settings: TerraformSettings, documents: Path) -> Iterator[Wrong]:
     for name in settings.variables:
         if name not in variables:
             yield ("variables", name), f"the configuration declares no variable {name!r}", nearest(name, variables)
+    if settings.backend == "configured" and (place := configuration.cloud(folder)):
+        text = f"{place} has a `cloud` block: Seatrial does not run in HCP Terraform or Terraform Enterprise"
+        yield ("backend",), text, "leave `backend` out: the trial then has a state of its own, and ignores the block"
+    yield from _without_value(settings, folder, parameters, environment)
+    if settings.power:
+        yield from _power_problems(settings.power.variable, settings, variables)
     for name in settings.variable_files:
         if "${{" not in name and not (folder / name).is_file():
-            yield ("variable_files",), f"there is no file {name!r} in {settings.folder!r}", ""
+            there = sorted(file.name for file in folder.glob("*.tfvars*"))
+            hint = f"files there: {', '.join(there) or 'none'}; a name is relative to `folder`"
+            yield ("variable_files",), f"there is no file {name!r} in {settings.folder!r}", hint
     output = settings.inventory.output
     if not settings.inventory.resources and output not in outputs:
         hint = (
@@ -94,3 +128,33 @@ def problems(settings: TerraformSettings, documents: Path) -> Iterator[Wrong]:
             "`inventory: {resources: {TYPE: {address: ATTRIBUTE}}}`"
         )
         yield ("inventory",), f"the configuration has no output {output!r}, so nothing names the nodes", hint
+
+
+def _folders(documents: Path) -> str:
+    """The folders beside a document that have a configuration."""
+    beside = [folder for folder in sorted(documents.iterdir()) if folder.is_dir() and not folder.name.startswith(".")]
+    return ", ".join(folder.name for folder in beside if configuration.files(folder)) or "none here"
+
+
+def _power_problems(name: str, settings: TerraformSettings, variables: Collection[str]) -> Iterator[Wrong]:
+    if name not in variables:
+        hint = (
+            f"{nearest(name, variables)}; add `variable {name!r}` with `type = set(string)` and `default = []`, and "
+            "let the resources of a node that it names be stopped, or left out"
+        )
+        yield ("power", "variable"), f"the configuration declares no variable {name!r}", hint
+    if name in settings.variables:
+        yield ("variables", name), f"`power` sets the variable {name!r} already", "remove it here"
+
+
+def _without_value(
+    settings: TerraformSettings, folder: Path, parameters: Mapping[str, Any], environment: Mapping[str, str]
+) -> Iterator[Wrong]:
+    if any("${{" in name for name in settings.variable_files):
+        return
+    given = {*settings.variables, *parameters, *configuration.assigned(folder, settings.variable_files)}
+    given |= {settings.power.variable} if settings.power else set()
+    for name, place in configuration.required(folder).items():
+        if name not in given and f"TF_VAR_{name}" not in {**environment, **settings.env}:
+            text = f"the variable {name!r} ({place}) has no default, and nothing gives it a value"
+            yield ("variables",), text, f"write `variables: {{{name}: …}}`, or a parameter {name!r}"

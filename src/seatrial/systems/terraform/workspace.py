@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from seatrial.errors import UsageError
+from seatrial.errors import CannotTell, UsageError
 from seatrial.expressions import late
 from seatrial.links.paths import project_of, shown
 from seatrial.links.terraform import configuration
+from seatrial.links.terraform.tool import Tool
 from seatrial.model.frozen import frozen
 from seatrial.spi import Context
 from seatrial.systems.settings import secrets_of
@@ -59,12 +60,47 @@ class Place:
         return self.root / "variables.tfvars.json"
 
     @property
+    def power(self) -> Path:
+        """The value of the variable that turns nodes off."""
+        return self.root / "power.tfvars.json"
+
+    @property
     def state(self) -> Path:
         return self.root / "terraform.tfstate"
 
     def log(self, verb: str) -> Path:
         """The tool's messages of its last call of this verb."""
         return self.root / f"{verb}.jsonl"
+
+
+@frozen
+class Prepared:
+    """What `init` has found and made."""
+
+    tool: Tool
+    place: Place
+    secrets: Mapping[str, Any]
+    """The values of secret variables for the ledger, with the secrets as templates."""
+    environment: Mapping[str, str]
+
+    def remember(self) -> dict[str, Any]:
+        """All of it without any secret, as JSON values."""
+        tool, place = self.tool, self.place
+        return {
+            "tool": {"program": tool.program, "name": tool.name, "version": tool.version},
+            "place": {"source": str(place.source), "folder": str(place.folder), "root": str(place.root)},
+            "secrets": dict(self.secrets),
+        }
+
+
+def remembered(memory: Mapping[str, Any], environment: Mapping[str, str]) -> Prepared:
+    """What `remember` said, with the secrets of this environment; CannotTell when the place is gone."""
+    place = Place(**{name: Path(path) for name, path in memory["place"].items()})
+    if not place.folder.is_dir():
+        raise CannotTell(f"the copy of the configuration is gone: {shown(place.folder)}")
+    secrets = in_environment(late.fill(memory["secrets"], os.environ))
+    surrounding = surroundings({**environment, **secrets}, place.data)
+    return Prepared(tool=Tool(**memory["tool"]), place=place, secrets=memory["secrets"], environment=surrounding)
 
 
 def prepare(ctx: Context, settings: TerraformSettings, documents: Path) -> Place:
@@ -124,6 +160,11 @@ def surroundings(environment: Mapping[str, str], data: Path | str) -> dict[str, 
     """The environment of every call; the user's own workspace and folders do not count."""
     kept = {name: value for name, value in environment.items() if name not in ("TF_WORKSPACE", "TF_DATA_DIR")}
     return {**kept, **QUIET, "TF_DATA_DIR": str(data)}
+
+
+def write_power(place: Place, variable: str, off: Iterable[str]) -> None:
+    """The value of the variable that turns nodes off: their names."""
+    _private(place.power, json.dumps({variable: sorted(off)}))
 
 
 def _private(file: Path, text: str) -> None:

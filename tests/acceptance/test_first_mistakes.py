@@ -1,0 +1,143 @@
+"""The first mistakes of people with a configuration or with playbooks: what is wrong, where, and what to write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from tests.acceptance.harness import Project
+
+MAIN = """\
+variable "size" {
+  type    = number
+  default = 2
+}
+resource "terraform_data" "web" { count = var.size }
+output "nodes" { value = { web1 = { host = "127.0.0.1", ansible_connection = "local" } } }
+"""
+STEPS = "test_suites: {first: {workflow: [{step: deploy}, {step: validate, checks: [ssh_connectivity]}]}}\n"
+TERRAFORM = "system:\n  kind: terraform\n  folder: infra\n" + STEPS
+PLAY = "- hosts: web\n  gather_facts: false\n  tasks:\n    - ansible.builtin.command: 'true'\n"
+HOSTS = "[web]\nweb1 ansible_connection=local\n"
+PLAYBOOKS = "  deploy: site.yml\n  destroy: remove.yml\n"
+ANSIBLE = f"system:\n  kind: ansible\n  folder: site\n{PLAYBOOKS}  inventory: hosts.ini\n{STEPS}"
+
+Mistake = tuple[str, Mapping[str, str], str, str]
+"""The document, files of the project, what is wrong with its place, and what to write."""
+
+
+def more(document: str, line: str) -> str:
+    """A document with one more line in its system."""
+    return document.replace("  folder:", f"  {line}\n  folder:", 1)
+
+
+def step(document: str, line: str) -> str:
+    return document.replace("{step: validate", f"{{{line}}}, {{step: validate")
+
+
+IN_TERRAFORM: dict[str, Mistake] = {
+    "no output names the nodes": (
+        TERRAFORM, {"infra/main.tf": MAIN.replace('"nodes"', '"ips"')},
+        "2:3: the configuration has no output 'nodes', so nothing names the nodes", "add `output 'nodes'`"),
+    "a variable has no value": (
+        TERRAFORM, {"infra/vars.tf": '# where\nvariable "region" {\n  type = string\n}\n'},
+        "2:3: the variable 'region' (vars.tf:2) has no default", "write `variables: {region: …}`"),
+    "a variable has another name": (
+        more(TERRAFORM, "variables: {sise: 3}"), {}, "3:21: the configuration declares no variable 'sise'",
+        "did you mean 'size'?"),
+    "the folder has another name": (
+        TERRAFORM.replace("infra", "terraform"), {}, "3:11: there is no folder 'terraform' beside the document",
+        "folders with a configuration: infra"),
+    "the document is beside the folder": (
+        TERRAFORM.replace("folder: infra", "folder: ."), {}, "3:11: '.' holds no configuration",
+        "*.tofu.json; here: infra"),
+    "the key has another name": (
+        more(TERRAFORM, "vars: {size: 3}"), {}, "3:3: unknown key 'vars' of system 'terraform'",
+        "did you mean 'variables'?"),
+    "the backend is named": (
+        more(TERRAFORM, "backend: s3"), {}, "3:12: 's3' is not allowed", "allowed: configured, own"),
+    "the state is in Terraform Cloud": (
+        more(TERRAFORM, "backend: configured"),
+        {"infra/main.tf": 'terraform {\n  cloud {\n    organization = "acme"\n  }\n}\n' + MAIN},
+        "3:12: main.tf:2 has a `cloud` block", "leave `backend` out"),
+    "a file of values is elsewhere": (
+        more(TERRAFORM, "variable_files: [prod.tfvars]"), {"infra/lab.tfvars": "size = 1\n"},
+        "3:19: there is no file 'prod.tfvars' in 'infra'", "files there: lab.tfvars"),
+    "nothing stops a node": (
+        step(TERRAFORM, "step: stop_node, target_node: web1"), {}, "needs the power 'stop'",
+        "write `stop_node:` (a command) or `power: {variable: NAME}` into `system:`"),
+    "a container cannot crash from inside": (
+        step(more(TERRAFORM, "inventory: {variables: {ansible_connection: podman}}"),
+             "step: crash_node, target_node: web1"), {}, "needs the power 'crash in the guest'",
+        "write `crash_node:` (for steps with `method: destroy`)"),
+    "nothing measures the service": (
+        TERRAFORM.replace("ssh_connectivity", "cluster_status"), {}, "the check 'cluster_status' can never tell",
+        "write `health:` into `system:`"),
+}  # fmt: skip
+
+IN_ANSIBLE: dict[str, Mistake] = {
+    "there is no playbook that destroys": (
+        ANSIBLE.replace("  destroy: remove.yml\n", ""), {}, "2:3: system 'ansible' needs the key 'destroy'",
+        "`destroy: …` is the name of a file, or a list of names. The playbook that removes the system; it must also"),
+    "there is no inventory key": (
+        ANSIBLE.replace("  inventory: hosts.ini\n", ""), {}, "2:3: system 'ansible' needs the key 'inventory'",
+        "The inventory, a file or a folder"),
+    "the inventory has another name": (
+        ANSIBLE.replace("hosts.ini", "inventory.ini"), {}, "6:14: there is no inventory 'inventory.ini' in 'site'",
+        "add `creates_machines: true`"),
+    "the inventory is a list of hosts": (
+        ANSIBLE.replace("hosts.ini", '"web1,web2,"'), {}, "6:14: there is no inventory 'web1,web2,'",
+        "write these hosts into a file, one a line, and name it; files here: hosts.ini"),
+    "the key has another name": (
+        ANSIBLE.replace("  deploy:", "  playbook:"), {}, "unknown key 'playbook' of system 'ansible'",
+        "system 'ansible' needs the key 'deploy'"),
+    "the playbook has another name": (
+        ANSIBLE.replace("deploy: site.yml", "deploy: main.yml"), {}, "4:11: there is no playbook 'main.yml' in 'site'",
+        "files here: remove.yml, site.yml"),
+    "the playbook is not YAML": (
+        ANSIBLE, {"site/site.yml": "- hosts: web\n  tasks:\n\t- command: x\n"},
+        "4:11: site/site.yml:3: it is not YAML", "found character '\\t' that cannot start any token"),
+    "the playbook is a file of tasks": (
+        ANSIBLE, {"site/site.yml": "---\n- name: x\n  ansible.builtin.command: x\n"},
+        "4:11: site/site.yml:2: a play needs `hosts`", "write `- hosts: GROUP`"),
+    "nobody gives the password of a vault": (
+        ANSIBLE, {"site/group_vars/web.yml": "$ANSIBLE_VAULT;1.1;AES256\n3030\n"},
+        "2:3: group_vars/web.yml is encrypted by Ansible's vault", "write `vault_password_file: FILE`"),
+    "an address is a template": (
+        ANSIBLE, {"site/hosts.ini": "[web]\nweb1 ansible_host={{ip}}\n"},
+        "hosts.ini:2: ansible_host of web1 is the template '{{ip}}'", "write the value itself"),
+    "the inventory is empty": (
+        ANSIBLE, {"site/hosts.ini": "[web]\n"}, "hosts.ini: the inventory has no hosts", "6:14"),
+    "nothing stops a node": (
+        step(ANSIBLE, "step: stop_node, target_node: web1"), {}, "needs the power 'stop'",
+        "write `stop: FILE` into `system:`"),
+}  # fmt: skip
+CASES = {
+    **{f"terraform: {name}": mistake for name, mistake in IN_TERRAFORM.items()},
+    **{f"ansible: {name}": mistake for name, mistake in IN_ANSIBLE.items()},
+}
+FILES = {"infra/main.tf": MAIN, "site/site.yml": PLAY, "site/remove.yml": PLAY, "site/hosts.ini": HOSTS}
+
+
+def checked(folder: Path, document: str, files: Mapping[str, str]) -> tuple[int, str]:
+    for name, text in {**FILES, **files, "a.yaml": document}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    done = Project(folder).seatrial("check", "a.yaml")
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_first_mistake_is_named_with_its_place_and_what_to_write(name: str, tmp_path: Path) -> None:
+    document, files, wrong, remedy = CASES[name]
+    code, said = checked(tmp_path, document, files)
+    assert code == 2, said
+    assert "error: a.yaml:" in said
+    assert wrong in said
+    assert remedy in said
+
+
+@pytest.mark.parametrize("document", [TERRAFORM, ANSIBLE])
+def test_without_a_mistake_there_is_no_problem(document: str, tmp_path: Path) -> None:
+    assert checked(tmp_path, document, {})[0] == 0
