@@ -46,10 +46,14 @@ async def settled(cluster, resource, scope):
         before = now
 
 
-def peak(pid):
-    """MB that a process had at most."""
-    (kilobytes,) = re.findall(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
-    return int(kilobytes) / 1024
+def peak(process):
+    """MB that a process has had at most; None once it has ended, be it waited for or not."""
+    try:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    found = re.search(r"VmHWM:\s+(\d+)", status)
+    return int(found[1]) / 1024 if found else None
 
 
 def looked(looks):
@@ -89,14 +93,16 @@ def test_a_thousand_pods_cost_one_watch_and_no_request_while_nothing_changes(sce
                 assert before[0] - made[0] == 1
                 await asyncio.sleep(QUIET)
                 assert await requests(cluster, "pods", "namespace") == before
+                memory = peak(process)
+                assert memory is not None, "the run ended before a pod was ready"
                 hollow = Hollow(cluster, "thousand")
                 known = []
                 for group in range(GROUPS):
                     await hollow.make_ready(group)
                     known.append(time.time())
-                    memory = peak(process.pid)
+                    memory = peak(process) or memory
                 await within(lambda: process.returncode is not None or _all_passed(tmp_path / "report"))
-                memory = peak(process.pid) if process.returncode is None else memory
+                memory = peak(process) or memory
                 _, said = await process.communicate()
             finally:
                 if process.returncode is None:
