@@ -1,4 +1,4 @@
-"""SSH into a node: one connection, opened on use, and opened again after the node was down; and Seatrial's own keys.
+"""SSH into a node: one connection, opened on use, and opened again after the node was down.
 
 The user's own SSH settings (config, known hosts, keys, agent) are ignored unless the node's record enables them: a
 trial depends only on the record.
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     import asyncssh
 
     from seatrial.links.ssh.session import Session
-
-
-from seatrial.links.paths import write_whole
 
 __all__ = ["SSHLink"]
 
@@ -389,28 +386,3 @@ async def _feed(session: Session, preface: bytes, input: bytes | Path) -> None:
     elif input:
         await session.write(input)
     session.end_input()  # otherwise a command that reads would wait forever
-
-
-def key_pair(comment: str | None = None) -> tuple[str, str]:
-    """A new Ed25519 key: its private half in OpenSSH's format, and its public line."""
-    import asyncssh
-
-    key = asyncssh.generate_private_key("ssh-ed25519", comment=comment)
-    return key.export_private_key().decode(), key.export_public_key().decode().strip()
-
-
-def write_key_pair(path: Path) -> str:
-    """Create a key at `path` (0600) with its public half at `path`.pub; returns the public line."""
-    private, public = key_pair("seatrial")
-    path.with_suffix(".pub").write_text(f"{public}\n")
-    write_whole(path, private, 0o600)
-    return public
-
-
-def trial_key(folder: Path) -> Path:
-    """The private key of a trial in its folder for this provider, created when missing; `.pub` is beside it."""
-    path = folder / "id_ed25519"
-    if not path.exists():
-        folder.mkdir(mode=0o700, exist_ok=True)
-        write_key_pair(path)
-    return path

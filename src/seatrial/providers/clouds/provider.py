@@ -11,8 +11,9 @@ from functools import partial
 from typing import Any, ClassVar
 
 from seatrial.errors import CannotTell, ExtraMissing, LinkDown, LinkLost, NotSupported, SeatrialError
-from seatrial.links.ssh import SSHLink, key_pair, trial_key
+from seatrial.links.ssh import SSHLink
 from seatrial.links.ssh.guest import GuestPowers
+from seatrial.links.ssh.keys import key_pair, trial_key
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node, NodeSpec, Resource
 from seatrial.model.scenario import Suite

@@ -9,7 +9,7 @@ from typing import Any
 
 from seatrial.errors import CannotTell
 from seatrial.links.cloudstack import Cloud
-from seatrial.links.ssh import key_pair, trial_key
+from seatrial.links.ssh.keys import key_pair, trial_key
 from seatrial.model.resource import Node, NodeSpec
 from seatrial.providers.cloudstack import naming
 from seatrial.providers.cloudstack.settings import CloudStackSettings, choose, size_of

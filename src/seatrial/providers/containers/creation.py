@@ -14,7 +14,7 @@ from typing import Any
 from seatrial.errors import CannotTell
 from seatrial.links.containers import Engine, NotRunning, refusal
 from seatrial.links.containers.resources import NODE_LINES, labelled, log_of, status_of
-from seatrial.links.ssh import key_pair
+from seatrial.links.ssh.keys import key_pair
 from seatrial.model.resource import Node, NodeSpec
 from seatrial.providers.containers import guest
 from seatrial.providers.containers.guest import SSH_PORT

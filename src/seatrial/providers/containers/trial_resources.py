@@ -13,7 +13,7 @@ from seatrial.errors import CannotTell, LeaseTaken
 from seatrial.links.containers import Engine
 from seatrial.links.containers.engines import configured, detail_of, find, mark_used, reachable
 from seatrial.links.containers.resources import bring_image, labelled
-from seatrial.links.ssh import trial_key
+from seatrial.links.ssh.keys import trial_key
 from seatrial.providers.containers.settings import ContainersSettings
 from seatrial.providers.nodes import routed
 from seatrial.spi import Context

@@ -9,7 +9,7 @@ from typing import Any
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused, NodeFailed
 from seatrial.links.libvirt import Hypervisor
-from seatrial.links.ssh import key_pair
+from seatrial.links.ssh.keys import key_pair
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node, NodeSpec
 from seatrial.providers.libvirt import console, machine, network, seed, volumes, xml

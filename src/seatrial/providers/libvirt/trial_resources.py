@@ -12,7 +12,7 @@ from typing import Any
 from seatrial.errors import CannotTell, LeaseTaken
 from seatrial.links.libvirt import Hypervisor
 from seatrial.links.paths import cache_folder, project_folder
-from seatrial.links.ssh import trial_key
+from seatrial.links.ssh.keys import trial_key
 from seatrial.providers.libvirt import copies, names, network, volumes
 from seatrial.providers.libvirt.images import NAME_ONE, Media, brought, looked_at
 from seatrial.providers.libvirt.listing import LABELS, OWNER, shared_detail

@@ -68,7 +68,7 @@ class Local:
 
     async def create(self, spec: NodeSpec, ctx: Context) -> Node:
         """Make a node and return when it is on and its SSH server listens."""
-        from seatrial.links.ssh import trial_key
+        from seatrial.links.ssh.keys import trial_key
         from seatrial.providers.local.creation import prepare, user
 
         detail = self.foresee(spec, ctx)

@@ -39,7 +39,7 @@ def prepare(
     }
     # First of all: by this file destroy recognises the folder as a node's own.
     (folder / "machine.json").write_text(json.dumps(machine))
-    from seatrial.links.ssh import write_key_pair  # with a real SSH server alone
+    from seatrial.links.ssh.keys import write_key_pair  # with a real SSH server alone
 
     public = write_key_pair(folder / "host_key")
     (folder / "authorized_keys").write_text(key.with_suffix(".pub").read_text())

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 async def try_one(local: Local) -> Readiness:
     """Boot a node in a temporary folder, see how it is confined, and remove it."""
-    from seatrial.links.ssh import trial_key
+    from seatrial.links.ssh.keys import trial_key
 
     tag = f"{tree.TRY}-{os.getpid()}-{process_start(os.getpid())}-{secrets.token_hex(8)}/n11"
     with tempfile.TemporaryDirectory(prefix="seatrial-readiness-") as temporary:
