@@ -13,7 +13,7 @@ import pytest
 def test_a_machine_answers_ssh_soon_after_it_is_switched_on(make, mode):
     started = time.monotonic()
     machine = make(mode=mode).power_on()
-    assert time.monotonic() - started < 3.0  # a busy machine; alone it is about 0.2 s
+    assert time.monotonic() - started < 20.0  # alone it is about 0.2 s; a machine that waited for a login would take 60
     assert machine.ask("echo $SEATRIAL_NODE $E2E_RUN_ID $SEATRIAL_RUN_ID") == (
         f"{machine.tag} {machine.run_id}-t {machine.run_id}"
     )
