@@ -121,6 +121,16 @@ def test_explain_names_what_changed(cached: Project, monkeypatch: pytest.MonkeyP
     ]
 
 
+def test_the_folder_for_temporary_files_is_new_in_each_run_and_no_dependency(cached: Project) -> None:
+    checks = {
+        "named": {"run": 'cat in0/a.txt >"$TMPDIR/seen"', "inputs": ["in0/**"]},
+        "declared": {"run": "cat in0/a.txt", "inputs": ["in0/**"], "env_inputs": ["TMPDIR"]},
+        "run": {"run": 'echo "$SEATRIAL_RUN_ID"', "inputs": ["in0/**"]},
+    }
+    assert taken(told(cached, checks)) == []
+    assert sorted(taken(told(cached, checks))) == ["declared", "named"]
+
+
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 def test_files_that_are_read_and_not_declared_are_told_and_the_result_is_not_kept(cached: Project) -> None:
     checks = {"c": {"run": "cat in0/a.txt in1/a.txt; echo x >new; cat new", "inputs": ["in0/**"]}}

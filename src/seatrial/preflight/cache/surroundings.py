@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from seatrial.engine import temporary
 from seatrial.model.values import Argv
 from seatrial.preflight.shell import variables_of
 
@@ -16,6 +18,9 @@ READ_UNASKED = (
 )  # fmt: skip
 """Environment variables by which people switch the behaviour of widespread programs."""
 
+NEW_IN_EACH_RUN = frozenset(temporary.variables(Path()))
+"""A check finds an empty folder there, wherever that is."""
+
 
 def read_of(around: Mapping[str, str], declared: Sequence[str], run: Argv) -> dict[str, str]:
     """The declared variables, and those that a command on this host reads: named by its text, or unasked. `run` is
@@ -25,5 +30,6 @@ def read_of(around: Mapping[str, str], declared: Sequence[str], run: Argv) -> di
     return {
         name: value
         for name, value in around.items()
-        if name in named or any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+        if name not in NEW_IN_EACH_RUN
+        and (name in named or any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns))
     }
