@@ -59,11 +59,11 @@ class Telemetry:
     def __init__(self) -> None:
         self._traces: dict[bytes, Trace] = {}
         self._server: asyncio.Server | None = None
-        self._served_now: dict[asyncio.StreamWriter, asyncio.Task[object] | None] = {}
+        self._serving: set[asyncio.Task[None]] = set()
 
     async def open(self) -> Mapping[str, str]:
         """Listen; returns the environment variables for the sender."""
-        self._server = await asyncio.start_server(self._served, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accepted, "127.0.0.1", 0)
         at = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1"
         return {
             "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{at}/traces",
@@ -74,14 +74,14 @@ class Telemetry:
         }
 
     async def close(self) -> None:
-        """Stop listening."""
+        """Stop listening, and end every connection."""
         if self._server is not None:
             self._server.close()
             self._server = None
-        open_now = dict(self._served_now)
-        for writer in open_now:
-            writer.close()
-        await asyncio.gather(*(task for task in open_now.values() if task is not None), return_exceptions=True)
+        serving = list(self._serving)
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
 
     @contextmanager
     def tracing(self, output: Callable[[bytes], None] | None = None, *, lasting: bool = False) -> Iterator[Trace]:
@@ -114,24 +114,37 @@ class Telemetry:
             return all(span.attributes.get(CACHED) for span in commands)
         return False
 
+    def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._server is None:  # it connected before the end, and is seen only now
+            writer.transport.abort()
+            return
+        task = asyncio.get_running_loop().create_task(self._served(reader, writer))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
     async def _served(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer the requests of one connection."""
-        self._served_now[writer] = asyncio.current_task()
-        with suppress(asyncio.IncompleteReadError, ConnectionError, ValueError):
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower().split("\r\n")
-                fields = dict(line.split(": ", 1) for line in head[1:] if ": " in line)
-                size = int(fields.get("content-length", "0"))
-                if size > LARGEST:
-                    break
-                body = await reader.readexactly(size)
-                if fields.get("content-encoding") == "gzip":
-                    body = gzip.decompress(body)
-                self._take(head[0].split(" ")[1], body)
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n")
-                await writer.drain()
-        writer.close()
-        del self._served_now[writer]
+        """Answer the requests of one connection, until its end or a request that cannot be read."""
+        try:
+            with suppress(Exception):
+                while True:
+                    await self._answered(reader, writer)
+        finally:
+            writer.transport.abort()
+            with suppress(Exception):
+                await writer.wait_closed()
+
+    async def _answered(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower().split("\r\n")
+        fields = dict(line.split(": ", 1) for line in head[1:] if ": " in line)
+        size = int(fields.get("content-length", "0"))
+        if size > LARGEST:
+            raise ValueError(f"a report of {size} bytes")
+        body = await reader.readexactly(size)
+        if fields.get("content-encoding") == "gzip":
+            body = gzip.decompress(body)
+        self._take(head[0].split(" ")[1], body)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
 
     def _take(self, path: str, body: bytes) -> None:
         if path.endswith("/traces"):
