@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from seatrial.links.ssh import endpoint
 from seatrial.links.ssh.endpoint import door, knock
 from seatrial.model.resource import Node
 
@@ -59,6 +60,8 @@ class Sshd:
         if len(self._writers) == WAITING:
             for each in self._writers:
                 each.write(b"SSH-2.0-test\r\n")
+        elif len(self._writers) > WAITING:  # one that was begun meanwhile, on a busy machine
+            writer.write(b"SSH-2.0-test\r\n")
 
 
 async def _answered_at_once(patch: pytest.MonkeyPatch) -> None:
@@ -67,11 +70,11 @@ async def _answered_at_once(patch: pytest.MonkeyPatch) -> None:
         node = Node(name="n11", ssh={"host": "127.0.0.1", "port": sshd.port})
         sock = await knock(door(node), 10, 10)
         try:
-            assert len(sshd.coming) == WAITING
+            assert len(sshd.coming) >= WAITING
             assert sock.fileno() >= 0, "the connection that was chosen is closed"
             assert sock.recv(4) == b"SSH-"
             others = [one for one in sshd.coming if one is not sock]
-            assert [one.fileno() for one in others] == [-1] * (WAITING - 1), "a spare connection stays open"
+            assert {one.fileno() for one in others} == {-1}, "a spare connection stays open"
         finally:
             sock.close()
 
@@ -82,3 +85,35 @@ def test_of_knocks_that_are_answered_at_the_same_time_one_stays_open(
     monkeypatch: pytest.MonkeyPatch, turn: int
 ) -> None:
     asyncio.run(_answered_at_once(monkeypatch))
+
+
+async def _cut_off(patch: pytest.MonkeyPatch, answered: socket.socket) -> None:
+    knocks, answers, ending = 0, asyncio.Event(), asyncio.Event()
+
+    async def one(*_: Any) -> socket.socket:
+        nonlocal knocks
+        knocks += 1
+        if knocks == 1:
+            await answers.wait()
+            return answered
+        answers.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ending.set()
+            await asyncio.Event().wait()
+        raise AssertionError
+
+    patch.setattr(endpoint, "_one", one)
+    knocking = asyncio.create_task(knock(door(Node(name="n11", ssh={"host": "127.0.0.1", "port": 1})), 60, 60))
+    await ending.wait()
+    knocking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await knocking
+    assert answered.fileno() == -1
+
+
+def test_a_connection_that_came_just_as_the_time_was_up_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered, other = socket.socketpair()
+    with answered, other:
+        asyncio.run(asyncio.wait_for(_cut_off(monkeypatch, answered), 30))

@@ -263,10 +263,16 @@ async def _knocking(
     finally:
         for attempt in knocks:
             attempt.cancel()
-        for answer in await asyncio.gather(*knocks, return_exceptions=True):
+        try:
+            await asyncio.gather(*knocks, return_exceptions=True)
+        except asyncio.CancelledError:
+            kept = None  # the time was up just now
+            raise
+        finally:
             # A node coming up answers several attempts at the same time.
-            if isinstance(answer, socket.socket) and answer is not kept:
-                answer.close()
+            for attempt in knocks:
+                if not attempt.cancelled() and not attempt.exception() and attempt.result() is not kept:
+                    attempt.result().close()
 
 
 async def _one(door: SshEndpoint, addresses: list[Address], accepted: Callable[[], None]) -> socket.socket:
