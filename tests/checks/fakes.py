@@ -12,6 +12,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from tests.steps.fakes import STARTED
+
 from seatrial import expressions
 from seatrial.engine.poll import poll
 from seatrial.errors import CannotTell, LinkDown, UsageError
@@ -166,6 +168,7 @@ class FakeContext:
         return await poll(look, deadline=deadline, what=what, chance=random.Random(1), retry=retry)
 
     async def make(self, kind: str, name: str, create: Any, **_: object) -> Any:
+        STARTED.add(self.trial_id)
         return await create()
 
     def holds(self, kind: str, name: str, *, owner: str) -> bool:

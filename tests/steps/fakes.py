@@ -13,6 +13,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, Overrun, StepFailed, StepStopped
+from seatrial.links.process.spawned import let_go, supervisor_of
+from seatrial.links.process.supervision import end_trial
 from seatrial.model.cluster import ClusterStatus, NodeHealth, PowerState, cluster_status
 from seatrial.model.reading import Health, Reading, measured
 from seatrial.model.resource import Node
@@ -410,6 +412,7 @@ class Fake:
 
     async def make(self, kind: str, name: str, create: Any, *, owner: str = "", detail: Any = None) -> Any:
         self.ledger.append(f"made {kind} {owner}")
+        STARTED.add(self.trial_id)
         return await create()
 
     def holds(self, kind: str, name: str, *, owner: str) -> bool:
@@ -459,6 +462,19 @@ class Fake:
 
 FakeContext: Any = Fake
 """The same, for a type checker that would miss the many parts of spi.Context that no step here asks for."""
+
+
+STARTED: set[str] = set()
+"""Fake trials that may have programs on this host."""
+
+
+def end_programs() -> None:
+    """End the programs of all fake trials, and let their supervisors go, as the sweep at the end of a real one does."""
+    while STARTED:
+        trial = STARTED.pop()
+        if (supervisor := supervisor_of(trial)) is not None:
+            end_trial(supervisor.pid, supervisor.started, supervisor.cgroup)
+            let_go(trial)
 
 
 def within(work: Callable[[], Awaitable[Any]], seconds: float = 10.0) -> Any:

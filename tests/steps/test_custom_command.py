@@ -90,9 +90,9 @@ def gone(pid: int) -> bool:
 
 
 def test_a_command_that_takes_too_long_is_an_overrun_with_what_it_said_and_is_gone(tmp_path: Path) -> None:
-    command = CustomCommand(custom_command="echo $$; exec sleep 60", timeout=Duration(0.3))
+    command = CustomCommand(custom_command="echo $$; exec sleep 60", timeout=Duration(2))  # long enough to say it
     ctx = FakeContext(tmp_path)
-    with pytest.raises(Overrun, match=r"did not end within 0\.3 s") as caught:
+    with pytest.raises(Overrun, match=r"did not end within 2 s") as caught:
         within(lambda: command.run(ctx))
     assert gone(int(caught.value.evidence))
 
@@ -101,21 +101,22 @@ def test_a_cancelled_command_is_gone_with_its_children(tmp_path: Path) -> None:
     async def cancel() -> None:
         command = CustomCommand(custom_command="sleep 60 & echo $! > child; wait")
         task = asyncio.create_task(command.run(FakeContext(tmp_path)))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not (tmp_path / "child").is_file() or not (tmp_path / "child").read_text().strip():
                 await asyncio.sleep(0.005)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
 
-    within(cancel)
+    within(cancel, seconds=60)
     assert gone(int((tmp_path / "child").read_text()))
 
 
 def test_a_short_command_is_no_resource(tmp_path: Path) -> None:
     ctx = FakeContext(tmp_path)
-    within(lambda: CustomCommand(custom_command=("true",)).run(ctx))
-    assert ctx.ledger == []
+    for _ in range(2):
+        within(lambda: CustomCommand(custom_command=("true",)).run(ctx))
+    assert ctx.ledger == ["made process engine:process"], "the one of all programs of its trial"
 
 
 def test_what_a_command_leaves_running_lives_on_and_is_reported(tmp_path: Path) -> None:

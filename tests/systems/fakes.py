@@ -17,7 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from tests.steps.fakes import Kept
+from tests.steps.fakes import STARTED, Kept
 
 from seatrial import expressions
 from seatrial.errors import LinkDown, Overrun
@@ -48,8 +48,13 @@ class Shell:
         process = await asyncio.create_subprocess_shell(
             text, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
-        async with asyncio.timeout(timeout):
-            out, err = await process.communicate()
+        try:
+            async with asyncio.timeout(timeout):
+                out, err = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
         code = process.returncode or 0
         return Finished(exit_code=code if code >= 0 else 128 - code, stdout=out.decode(), stderr=err.decode())
 
@@ -145,12 +150,12 @@ class Plain(Bare):
         self.powers_of[node.name] = PowerState.STOPPED
         process = self.running.pop(node.name)
         process.send_signal(number)
-        process.wait(10)
+        process.wait(60)
 
     def end_all(self) -> None:
         for process in self.running.values():
             process.kill()
-            process.wait(10)
+            process.wait(60)
 
 
 class FakeContext:
@@ -239,6 +244,7 @@ class FakeContext:
         resource = Resource(kind=kind, name=name, owner=owner, run=self.run_id, trial=trial, detail=detail)
         self.resources[(kind, name)] = resource
         self.intended.append(resource)
+        STARTED.add(trial)
         return await create()
 
     def holds(self, kind: str, name: str, *, owner: str) -> bool:
@@ -263,7 +269,7 @@ class FakeContext:
         return 20.0
 
 
-async def until(look, what: str, within: float = 10.0):
+async def until(look, what: str, within: float = 30.0):
     """Ask until the answer is true; fails with the last answer."""
     loop = asyncio.get_running_loop()
     end = loop.time() + within
