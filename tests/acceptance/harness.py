@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ class Project:
             command, cwd=self.folder, text=True, start_new_session=True, preexec_fn=_heed_hang_ups, **options
         )
 
-    def seatrial(self, *arguments: object, timeout: float = 120, **options: Any) -> subprocess.CompletedProcess[str]:
+    def seatrial(self, *arguments: object, timeout: float = 300, **options: Any) -> subprocess.CompletedProcess[str]:
         process = self.start(*arguments, **options)
         try:
             out, err = process.communicate(timeout=timeout)
@@ -67,20 +68,33 @@ class Project:
         runs = self.runs()
         if not runs or not (runs[-1] / "events.jsonl").is_file():
             return []
-        lines = (runs[-1] / "events.jsonl").read_text().split("\n")
-        return [json.loads(line) for line in lines if line.endswith("}")]
+        *whole, _ = (runs[-1] / "events.jsonl").read_bytes().split(b"\n")  # the last line may be only half written
+        return [json.loads(line) for line in whole if line.endswith(b"}")]
 
     def left(self) -> list[str]:
         """What a run of this project left: processes, leases, ledgers, state folders of trials."""
         found = [f"process {pid}: {what}" for pid, what in processes_of(self.folder)]
         found += [
             f"lease {p.relative_to(self.folder)}"
-            for p in (self.folder / "xdg").rglob("*")
-            if p.is_file() and p.name != "ledger.key" and not _is_kept_of_a_service(p)
+            for p in files_below(self.folder / "xdg")
+            if p.name != "ledger.key" and not _is_kept_of_a_service(p)
         ]
         found += [f"ledger {p.name}" for p in (self.folder / ".seatrial" / "ledger").glob("*")]
         found += [f"state {p}" for p in self.folder.glob(".seatrial/runs/*/*/state")]
         return found
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Every file there, also while others make and remove some."""
+    found = [Path(place, name) for place, _, names in os.walk(folder) for name in names]
+    return [file for file in found if file.is_file()]
+
+
+def contents_below(folder: Path) -> Iterator[tuple[Path, bytes]]:
+    """Every file there with what it holds, also while others make and remove some."""
+    for file in files_below(folder):
+        with suppress(FileNotFoundError):  # removed by now
+            yield file, file.read_bytes()
 
 
 def _is_kept_of_a_service(file: Path) -> bool:
@@ -214,8 +228,8 @@ def processes_of(folder: Path, *, most: int = 120) -> list[tuple[int, str]]:
     return found
 
 
-def until(holds: Callable[[], object], what: str, seconds: float = 30.0) -> None:
-    """Wait for a condition, with a deadline."""
+def until(holds: Callable[[], object], what: str, seconds: float = 120.0) -> None:
+    """Wait for a condition, with a deadline that a busy machine does not reach either."""
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, f"{what} did not come within {seconds} s"
