@@ -32,8 +32,8 @@ def end(*_: object) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, end)  # first: whoever reads that it has started may end it
     note("started")
-    signal.signal(signal.SIGTERM, end)
     print("opening the harbour", flush=True)
     if os.environ.get("DEAF"):
         print("cannot open the sea chart", flush=True)

@@ -39,7 +39,7 @@ def test_a_ready_made_service_serves_a_suite(name: str, project: Project) -> Non
     # The fixed port may be that of a server of this machine.
     file.write_text("\n".join(line for line in lines if not line.startswith("port = ")))
     document = project.write("a.json", {"system": SYSTEM, "workflow": [{"step": "validate", "checks": [CHECKS[name]]}]})
-    done = project.seatrial("run", document, timeout=180)
+    done = project.seatrial("run", document, timeout=300)
     assert done.returncode == 0, done.stdout
     assert rows(project)[name]["state"] == "healthy"
     assert project.seatrial("services", "stop").stdout == f"stopped {name}\n"
@@ -53,15 +53,15 @@ def test_a_container_is_removed_after_its_last_user_and_after_its_keeper(project
     write_settings(project, {"pier": {"image": POSTGRES, "container_port": 5432, "env": env, "url": url}})
     environment = {**project.environment, "PIER_PW": "a-word-nobody-may-read"}
     check = {"check": "sql", "url": "${{ services.pier.url }}", "query": "select 6 * 7", "that": "value == 42"}
-    step = {"step": "validate", "checks": [check], "retry": {"timeout": "60s"}}
+    step = {"step": "validate", "checks": [check], "retry": {"timeout": "180s"}}
     document = project.write("a.json", {"system": SYSTEM, "workflow": [step]})
-    done = project.seatrial("run", document, env=environment, timeout=240)
+    done = project.seatrial("run", document, env=environment, timeout=300)
     assert done.returncode == 0, done.stdout
     assert "ready to accept connections" in project.seatrial("services", "logs", "pier").stdout
     os.kill(rows(project)["pier"]["keeper"], signal.SIGKILL)
     names = engine("ps", "--all", "--format", "{{.Names}}").split()
     (ours,) = [name for name in names if name.startswith("service-pier-")]
-    cleaned = project.seatrial("clean", timeout=180)
+    cleaned = project.seatrial("clean", timeout=300)
     assert "removed service pier" in cleaned.stdout
     assert ours not in engine("ps", "--all", "--format", "{{.Names}}").split()
     eventually(lambda: stopped(project), "nothing of it is left")
@@ -90,7 +90,7 @@ def test_ready_made_gitea_serves_a_suite(project: Project, tool: Callable[[str],
         {"step": "git_commit", "url": "${{ steps.repo.outputs.clone_url }}", **login, "files": {"a": "b"}},
     ]
     document = project.write("a.json", {"services": ["gitea"], "system": SYSTEM, "workflow": steps})
-    done = project.seatrial("run", document, env=environment, timeout=180)
+    done = project.seatrial("run", document, env=environment, timeout=300)
     assert done.returncode == 0, done.stdout
     assert "admin user create" in shown.read_text()
     assert "a-word-nobody-may-read" not in shown.read_text()
@@ -100,13 +100,13 @@ def test_ready_made_gitea_serves_a_suite(project: Project, tool: Callable[[str],
     until(
         lambda: any(e["kind"] == "step_started" and e["data"]["type"] == "wait" for e in project.events()),
         "the wait",
-        120,
+        300,
     )
     killed.kill()
     killed.communicate()
     assert project.seatrial("services", "stop").stdout == "stopped gitea\n"
     cleaned = project.seatrial("clean", env=environment)
     assert (cleaned.returncode, "removed git-repository" in cleaned.stdout) == (0, True), cleaned.stdout
-    assert project.seatrial("run", document, env=environment, timeout=180).returncode == 0
+    assert project.seatrial("run", document, env=environment, timeout=300).returncode == 0
     assert project.seatrial("services", "stop").stdout == "stopped gitea\n"
     eventually(lambda: stopped(project), "nothing of it is left")
