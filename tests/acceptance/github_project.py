@@ -58,7 +58,7 @@ SILENT = "\n".join(line for line in DEPLOY.splitlines() if "correlation_id" not 
 
 FILES = {".github/workflows/deploy.yml": DEPLOY, ".github/workflows/teardown.yml": TEARDOWN}
 
-DEADLINES = {"queue": 20, "run": 20, "download": 10, "visible": 10, "settle": 1}
+DEADLINES = {"queue": 90, "run": 90, "download": 60, "visible": 10, "settle": 1}
 
 
 def provisioned(run: Run) -> Mapping[str, Mapping[str, object]]:
@@ -182,7 +182,7 @@ class Port(Project):
             **self.more,
         }
 
-    def verdict(self, document: Document, *arguments: object, timeout: float = 60) -> Row:
+    def verdict(self, document: Document, *arguments: object, timeout: float = 300) -> Row:
         """Run a document and say how its one suite ended."""
         done = self.seatrial("run", self.write("trial.json", document), "--format", "none", *arguments, timeout=timeout)
         row = only(self.results()["results"])

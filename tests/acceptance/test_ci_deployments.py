@@ -52,7 +52,7 @@ def runs(server: GitHubServer) -> list[tuple[str, str, str | None]]:
 
 
 def quick(*steps: Document | str, **more: Any) -> Document:
-    deadlines = {**DEADLINES, "queue": 2, "visible": 2}
+    deadlines = {**DEADLINES, "visible": 2, **more.pop("deadlines", {})}
     deploy = {"deadlines": deadlines, **more.pop("deploy", {})}
     return document(*steps, deploy=deploy, **more)
 
@@ -78,11 +78,13 @@ def test_a_deployment_is_torn_down_though_the_next_one_never_began(
     plant: Plant, server: GitHubServer, port: Port
 ) -> None:
     gate = {"step": "custom_command", "custom_command": "touch deployed; while [ ! -e go ]; do sleep 0.02; done"}
-    process = port.start("run", port.write("trial.json", quick("deploy", gate, "deploy")), "--format", "none")
+    process = port.start(
+        "run", port.write("trial.json", quick("deploy", gate, "deploy", deadlines={"queue": 6})), "--format", "none"
+    )
     until((port.folder / "deployed").exists, "the deployment")
     server.plant(plant)
     (port.folder / "go").touch()
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     assert process.returncode == 3
     assert ("teardown", "", "success") in runs(server), runs(server)
     assert port.left() == []
@@ -122,7 +124,7 @@ def test_two_deployments_to_one_place_are_torn_down_once(server: GitHubServer, p
 
 def test_killed_after_two_deployments_both_are_torn_down(server: GitHubServer, port: Port) -> None:
     places(server)
-    wait = {"step": "custom_command", "custom_command": "touch deployed; sleep 60"}
+    wait = {"step": "custom_command", "custom_command": "touch deployed; sleep 600"}
     process = port.start(
         "run", port.write("trial.json", quick(*NORTH_SOUTH, wait, **at("${{ vars.place }}"))), "--format", "none"
     )
@@ -191,7 +193,7 @@ def test_what_others_deploy_elsewhere_meanwhile_does_not_keep_ours(server: GitHu
     until((port.folder / "deployed").exists, "the deployment")
     over(server, "deploy.yml", "production")
     (port.folder / "go").touch()
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     assert process.returncode == 0
     assert runs(server)[-1] == ("teardown", "preview", "success")
 

@@ -45,7 +45,7 @@ def dispatches(process: int) -> Document:
         {
             "step": "dispatch_workflow", "id": f"w{process}-{number}", "workflow": "word.yml", "allow_failure": True,
             "repository": REPOSITORY, "ref": "main", "inputs": {"word": f"w{process}-{number}"}, "artifacts": ["word"],
-            "deadlines": {**DEADLINES, "queue": 60, "run": 60, "visible": 40, "download": 40},
+            "deadlines": {**DEADLINES, "queue": 200, "run": 200, "visible": 40, "download": 200},
         }
         for number in range(EACH)
     ]  # fmt: skip
@@ -62,7 +62,7 @@ def run(server: GitHubServer, folder: Path) -> dict[str, Document]:
         for number, port in enumerate(ports)
     ]
     for process in running:
-        process.communicate(timeout=100)
+        process.communicate(timeout=300)
     ended = [event["data"] for port in ports for event in port.events() if event["kind"] == "step_finished"]
     for port in ports:
         assert port.left() == []

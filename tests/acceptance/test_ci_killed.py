@@ -35,7 +35,7 @@ from seatrial_stand_ins.github import (
     ServerErrors,
 )
 
-QUICK = {**DEADLINES, "visible": 1.5, "settle": 0.5}
+QUICK = {**DEADLINES, "visible": 3, "settle": 1}
 
 
 @pytest.fixture

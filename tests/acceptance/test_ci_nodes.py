@@ -31,7 +31,7 @@ def machine(folder: Path) -> Iterator[ssh_server.Server]:
 
     thread = threading.Thread(target=asyncio.run, args=(main(),))
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(120)
     try:
         yield found[0]
     finally:

@@ -53,7 +53,7 @@ test_suites:
         inputs: {workers: "${{ parameters.workers }}"}
         artifacts: [provision-output]
         token: "${{ secrets.GITHUB_TOKEN }}"
-        deadlines: {queue: 20, run: 20, download: 10}
+        deadlines: {queue: 120, run: 120, download: 120}
       - step: validate
         checks: [{check: command, command: [echo, "${{ steps.deploy.outputs.web_ip }}"], contains: "10.0.0.7"}]
 """
@@ -75,7 +75,7 @@ def trial(folder: Path, group: str) -> tuple[RunRecord, list[RunRecord], str, st
     with GitHubServer(runner) as server:
         server.add_repository("acme/notes", source, variables={"ZONE": "north"})
         run = server.dispatch("acme/notes", "trial.yml")
-        server.wait_for(lambda: run.status == "completed", timeout=60)
+        server.wait_for(lambda: run.status == "completed", timeout=300)
         told = "\n".join(line for job in run.last.jobs for step in job.steps for line in step.lines)
         report = ""
         for artifact in run.artifacts:

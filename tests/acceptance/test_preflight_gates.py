@@ -75,7 +75,7 @@ def test_a_deploy_begins_only_when_the_checks_of_the_same_commit_passed(tmp_path
     with GitHubServer(runner) as server:
         server.add_repository("acme/shop", folder)
         run = server.dispatch("acme/shop", "deploy.yml")
-        server.wait_for(lambda: run.last.status == "completed", timeout=60)
+        server.wait_for(lambda: run.last.status == "completed", timeout=300)
         jobs = {job.key: job for job in run.last.jobs}
         told = "\n".join(line for job in run.last.jobs for step in job.steps for line in step.lines)
     deploy = next(job for key, job in jobs.items() if key == "deploy")

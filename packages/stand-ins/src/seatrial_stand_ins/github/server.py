@@ -26,7 +26,7 @@ from seatrial_stand_ins.github.seam import Runner
 from seatrial_stand_ins.github.storage import Storage
 
 T = TypeVar("T")
-PATIENCE = 20.0
+PATIENCE = 120.0
 
 
 class GitHubServer:
