@@ -21,7 +21,7 @@ class Terminal:
     """The command on a terminal, and what it has said so far."""
 
     def __init__(self, process: subprocess.Popen[str], ours: int) -> None:
-        self.process, self._ours, self.said = process, ours, ""
+        self.process, self._ours, self._heard = process, ours, b""
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -31,18 +31,28 @@ class Terminal:
                 data = os.read(self._ours, 65536)
             except OSError:  # Linux says so when the other side is closed
                 return
-            self.said += data.decode().replace("\r\n", "\n")
+            self._heard += data
+
+    @property
+    def said(self) -> str:
+        """All of it so far; the last letter may come in two parts."""
+        return self._heard.decode(errors="ignore").replace("\r\n", "\n")
 
     def asks(self, times: int) -> None:
-        until(lambda: self.said.count(QUESTION) >= times, f"question {times}: {self.said}", 60)
+        until(lambda: self.said.count(QUESTION) >= times, f"question {times}: {self.said}", 240)
 
     def types(self, text: str) -> None:
         os.write(self._ours, text.encode())
 
     def ended(self) -> int:
-        self.process.wait(timeout=60)
-        self._reader.join(timeout=5)
+        self.process.wait(timeout=300)
+        self._reader.join(timeout=60)
         return self.process.returncode
+
+    def close(self) -> None:
+        """Nothing is on the other side any more, so the reader has come to its end."""
+        self._reader.join(timeout=60)
+        os.close(self._ours)
 
 
 @contextmanager
@@ -50,13 +60,14 @@ def on_a_terminal(project: Project, *words: object) -> Iterator[Terminal]:
     ours, theirs = pty.openpty()
     process = project.start(*words, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
+    terminal = Terminal(process, ours)
     try:
-        yield Terminal(process, ours)
+        yield terminal
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        os.close(ours)
+        terminal.close()
 
 
 def looks_for(file: str) -> Document:
@@ -129,12 +140,12 @@ def test_only_a_failure_that_decides_asks(project: Project) -> None:
 
 def test_no_time_limit_runs_while_a_person_looks(project: Project) -> None:
     slow: Document = {"step": "custom_command", "custom_command": ["sleep", "0.2"]}
-    group: Document = {"step": "group", "timeout": "1500ms", "steps": [looks_for("x"), slow, NEXT]}
-    document = project.write("a.json", suite(group) | {"timeout": "2s"})
+    group: Document = {"step": "group", "timeout": "6s", "steps": [looks_for("x"), slow, NEXT]}
+    document = project.write("a.json", suite(group) | {"timeout": "7s"})
     with on_a_terminal(project, "run", "--pause-on-failure", document) as terminal:
         terminal.asks(1)
         with pytest.raises(subprocess.TimeoutExpired):
-            terminal.process.wait(2.5)
+            terminal.process.wait(8)
         terminal.types("c\n")
         assert terminal.ended() == 1
     assert (project.folder / "next").exists()
@@ -195,7 +206,7 @@ START: Document = {"step": "start_node", "target_node": "n11"}
 
 def losing(expected: str, **more: object) -> Document:
     check: Document = {"step": "validate", "checks": [expected], **more}
-    whole: Document = {"step": "validate", "checks": ["cluster_status", "data_integrity"], "retry": {"timeout": "30s"}}
+    whole: Document = {"step": "validate", "checks": ["cluster_status", "data_integrity"], "retry": {"timeout": "120s"}}
     say: Document = {"step": "custom_command", "id": "say", "env": {"N": "${{ steps.deploy.outputs.state }}"},
                      "custom_command": "echo $N $SEATRIAL_DEPLOYMENT_ID >>said"}  # fmt: skip
     return suite("init", "deploy", CRASH, check, START, whole, say, parameters={"cluster_size": 2})
@@ -211,7 +222,7 @@ def test_steps_run_again_on_a_kept_cluster_until_they_pass(project: Project) -> 
     before = project.results()
     wrong = again(project, "4")
     assert wrong.returncode == 1, wrong.stdout
-    project.write("a.json", losing("cluster_critical", retry={"timeout": "30s"}))
+    project.write("a.json", losing("cluster_critical", retry={"timeout": "120s"}))
     done = again(project, "4..")
     assert done.returncode == 0, done.stdout + done.stderr
     (run,) = project.runs()
@@ -233,7 +244,7 @@ def test_a_killed_step_leaves_what_clean_gives_back(project: Project) -> None:
     document = project.write("a.json", suite("deploy", looks_for("x"), sleep, parameters={"cluster_size": 1}))
     assert project.seatrial("run", document, "--keep", "failed").returncode == 1
     process = project.start("step", "last", "3")
-    until((project.folder / "at-work").exists, "the step", 30)
+    until((project.folder / "at-work").exists, "the step")
     busy = again(project, "3")
     assert (busy.returncode, "is at work, or another `seatrial step`" in busy.stderr) == (2, True)
     process.kill()
