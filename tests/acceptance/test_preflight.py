@@ -315,18 +315,18 @@ def test_no_more_run_at_a_time_than_the_budget_has_room_for(
 
 
 def test_the_time_of_a_check_is_its_own_also_when_it_waited_for_room(project: Project) -> None:
-    checks = {f"c{at}": {"run": ["sleep", "0.3"], "timeout": "2s"} for at in range(8)}
+    checks = {f"c{at}": {"run": ["sleep", "1"], "timeout": "6s"} for at in range(8)}
     data = as_data(project, pipeline({"build": checks}, budget={"parallel": 1}))
-    assert data["result"] == "passed"
-    assert data["duration_seconds"] > 2.3
-    assert all(check["duration_seconds"] < 1.5 for check in data["stages"]["build"]["checks"])
+    assert data["result"] == "passed", "the last one waits longer than its own limit"
+    own = [check["duration_seconds"] for check in data["stages"]["build"]["checks"]]
+    assert 8 <= sum(own) <= data["duration_seconds"], own
 
 
 def test_fail_fast_stops_what_runs_and_starts_nothing_more(project: Project) -> None:
-    stages = {"one": {"a": BAD, "b": {"run": ["sleep", "60"]}}, "two": {"c": {"run": ["sleep", "60"]}}}
+    stages = {"one": {"a": BAD, "b": {"run": ["sleep", "600"]}}, "two": {"c": {"run": ["sleep", "600"]}}}
     begun = time.monotonic()
     data = as_data(project, pipeline(stages, budget={"parallel": 3}), "--fail-fast")
-    assert time.monotonic() - begun < 30
+    assert time.monotonic() - begun < 300
     assert statuses(data) == {"one/a": "failed", "one/b": "skipped", "two/c": "skipped"}
     assert data["exit_code"] == 1
     assert project.left() == []
@@ -404,15 +404,15 @@ def test_the_log_of_a_check_is_whole_and_holds_no_secret(project: Project) -> No
 
 
 def test_what_was_printed_before_it_was_cut_off_is_kept(project: Project) -> None:
-    check = {"run": "echo so far; touch begun; sleep 60", "timeout": "1s"}
+    check = {"run": "echo so far; touch begun; sleep 600", "timeout": "5s"}
     data = as_data(project, pipeline({"build": {"a": check}}))
     assert (Path(data["folder"]) / check_of(data, "build/a")["log"]).read_text() == "so far\n"
-    project.write("pipeline.json", pipeline({"build": {"a": {**check, "timeout": 60}}}))
+    project.write("pipeline.json", pipeline({"build": {"a": {**check, "timeout": 600}}}))
     (project.folder / "begun").unlink()
     process = project.start("preflight")
     until((project.folder / "begun").exists, "the check")
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     (log,) = project.runs()[-1].rglob("build-a.log")
     assert log.read_text() == "so far\n"
 
@@ -491,11 +491,11 @@ def test_every_mistake_in_a_document_is_told_with_its_place_and_nothing_starts(p
 
 @pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_told_to_stop_it_ends_what_runs_and_says_so(project: Project, number: signal.Signals, code: int) -> None:
-    project.write("pipeline.json", pipeline({"build": {"a": {"run": "touch begun; sleep 60"}, "b": OK}}))
+    project.write("pipeline.json", pipeline({"build": {"a": {"run": "touch begun; sleep 600"}, "b": OK}}))
     process = project.start("preflight")
     until((project.folder / "begun").exists, "the check")
     os.kill(process.pid, number)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=300)
     assert process.returncode == code
     assert "RESULT: INTERRUPTED" in out
     assert "Ready" not in out
@@ -503,11 +503,11 @@ def test_told_to_stop_it_ends_what_runs_and_says_so(project: Project, number: si
 
 
 def test_killed_it_leaves_nothing_that_clean_does_not_give_back(project: Project) -> None:
-    project.write("pipeline.json", pipeline({"build": {"a": {"run": "touch begun; sleep 60"}}}))
+    project.write("pipeline.json", pipeline({"build": {"a": {"run": "touch begun; sleep 600"}}}))
     process = project.start("preflight")
     until((project.folder / "begun").exists, "the check")
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     assert project.seatrial("clean").returncode == 0
     assert project.left() == []
     again = as_data(project, pipeline({"build": {"a": OK}}))
@@ -518,7 +518,7 @@ def test_on_a_terminal_it_shows_what_runs_and_ends_with_the_same_lines(project: 
     import pty
 
     document = three_stages()
-    document["pipeline"]["stages"]["build"]["checks"]["slow"] = {"run": ["sleep", "0.5"]}
+    document["pipeline"]["stages"]["build"]["checks"]["slow"] = {"run": ["sleep", "2"]}
     project.write("pipeline.json", document)
     plain = project.seatrial("preflight").stdout
     ours, theirs = pty.openpty()
@@ -535,7 +535,7 @@ def test_on_a_terminal_it_shows_what_runs_and_ends_with_the_same_lines(project: 
         if not more:
             break
         written += more
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     os.close(ours)
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written.decode()).replace("\r", "")
     for line in plain.splitlines():

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.acceptance.harness import Project, until
+from tests.acceptance.harness import Project, contents_below, until
 
 
 @pytest.fixture
@@ -232,7 +232,7 @@ def test_of_two_runs_at_once_one_waits_for_the_other(kept: Project) -> None:
     """Otherwise one would keep the files that the other is just writing."""
     (kept.folder / "src.txt").write_text("whole")
     (kept.folder / "go").unlink(missing_ok=True)
-    wait = "n=0; while [ ! -e go ] && [ $n -lt 600 ]; do sleep 0.05; n=$((n+1)); done"
+    wait = "n=0; while [ ! -e go ] && [ $n -lt 6000 ]; do sleep 0.05; n=$((n+1)); done"
     run = f"mkdir -p out; : >out/f; touch began; {wait}; cp src.txt out/f"
     stages = {"s": {"checks": {"b": {"run": run, "inputs": ["src.txt"], "artifacts": ["out/**"]}}}}
     kept.write("pipeline.json", {"pipeline": {"stages": stages}})
@@ -242,7 +242,10 @@ def test_of_two_runs_at_once_one_waits_for_the_other(kept: Project) -> None:
     until(lambda: (kept.folder / "began").exists(), "the first run")
     second = threading.Thread(target=lambda: done.update(second=kept.seatrial("preflight", "--no-cache")))
     second.start()
-    until(lambda: any("it waits for" in log.read_text() for log in kept.folder.rglob("events.jsonl")), "the wait")
+    until(
+        lambda: any(b"it waits for" in log for name, log in contents_below(kept.folder) if name.name == "events.jsonl"),
+        "the wait",
+    )
     (kept.folder / "go").touch()
     first.join()
     second.join()
