@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from scripts.cluster import shared
+from tests.acceptance.harness import until
 from tests.backends.kubernetes_project import InCluster, cluster_role, config_map, definition, left_of, project_in
 
 pytestmark = pytest.mark.backend("kubernetes", "helm")
@@ -35,13 +36,13 @@ def flow(
     project.write(f"{name}.json", {"apiVersion": "v1", "kind": "List", "items": [config_map("settings"), *things]})
     workflow = [{"step": "deploy"}, *({"step": "custom_command", "custom_command": ["sh", "-ec", c]} for c in commands)]
     system = {"kind": "kubernetes", "manifests": [f"{name}.json"]}
-    return {"system": system, "workflow": workflow, "deadlines": {"deploy": "60s", "destroy": "40s"}, **keys}
+    return {"system": system, "workflow": workflow, "deadlines": {"deploy": "180s", "destroy": "120s"}, **keys}
 
 
 def run(project: InCluster, suites: Mapping[str, object], code: int) -> dict[str, Row]:
     """The rows of the suites by name, of a run with all of them at once."""
     ran = project.seatrial("run", project.write("flows.json", {"test_suites": suites}), "--parallel", len(suites),
-                           timeout=300)  # fmt: skip
+                           timeout=600)  # fmt: skip
     assert ran.returncode == code, ran.stdout + ran.stderr
     return {suite["name"]: suite for suite in project.results()["results"]}
 
@@ -50,7 +51,7 @@ def blamed(row: Row) -> list[Row]:
     return [one for one in row.get("contamination", ()) if one["blame"] != "nobody"]
 
 
-def until(file: str) -> str:
+def seen(file: str) -> str:
     return f"until test -e {file}; do sleep 0.05; done"
 
 
@@ -86,10 +87,10 @@ def test_each_flow_that_leaves_its_own_ground_is_named_and_the_others_pass(proje
         "operator": flow(
             project, "operator", f"echo '{in_home}' | {operator}", f"echo '{in_all}' | {operator}"
         ),
-        "victim": flow(project, "victim", manager, f"touch ready; {until('done')}", things=[labelled, shared_kind]),
+        "victim": flow(project, "victim", manager, f"touch ready; {seen('done')}", things=[labelled, shared_kind]),
         "wide": flow(
             project, "wide",
-            f"{until('ready')}; kubectl delete configmap --all-namespaces -l {team} >/dev/null",
+            f"{seen('ready')}; kubectl delete configmap --all-namespaces -l {team} >/dev/null",
             f"kubectl patch crd {crd}.seatrial.example --type merge -p '{patch}'; touch done",
             things=[mine, shared_kind],
         ),
@@ -126,18 +127,17 @@ def test_each_flow_that_leaves_its_own_ground_is_named_and_the_others_pass(proje
 
 def test_what_strangers_do_meanwhile_is_told_and_decides_nothing(project: InCluster) -> None:
     stray, role = word(), cluster_role(word())
-    waiting = flow(project, "s", f"touch ready; {until('done')}")
-    strict = {**flow(project, "t", f"{until('done')}"), "contamination": "strict"}
+    waiting = flow(project, "s", f"touch ready; {seen('done')}")
+    strict = {**flow(project, "t", f"{seen('done')}"), "contamination": "strict"}
     allowed = {**strict, "contamination": {"mode": "strict", "allow": ["*"]}}
     suites = {"s": waiting, "t": strict, "u": allowed}
     running = project.start("run", project.write("flows.json", {"test_suites": suites}), "--parallel", 3)
     try:
-        while not (project.folder / "ready").exists():
-            assert running.poll() is None
+        until((project.folder / "ready").exists, "the flow")
         project.put(role)
         project.kubectl("delete", "clusterrole", role["metadata"]["name"])
         (project.folder / "done").touch()
-        out, err = running.communicate(timeout=120)
+        out, err = running.communicate(timeout=300)
     finally:
         project.kubectl("delete", "clusterrole", role["metadata"]["name"], stray, "--ignore-not-found")
     rows = {suite["name"]: suite for suite in project.results()["results"]}

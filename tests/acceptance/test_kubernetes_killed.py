@@ -153,6 +153,6 @@ def test_killed_while_helm_waits_for_a_hook_nothing_is_left(
     }
     (tmp_path / "chart" / "templates" / "wait.json").write_text(json.dumps(job))
     with project.start("run", document) as run:
-        until(lambda: "wait" in project.kubectl("get", "jobs", "-A", "-o", "name"), "the hook", seconds=90)
+        until(lambda: "wait" in project.kubectl("get", "jobs", "-A", "-o", "name"), "the hook", seconds=240)
         run.kill()
     assert_clean_leaves_nothing(project, [Project.left, left_of], "killed in the middle of an installation")

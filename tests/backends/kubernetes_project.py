@@ -13,7 +13,7 @@ from typing import Any
 
 from scripts.cluster import shared
 from scripts.cluster.images import BUSYBOX
-from tests.acceptance.harness import Project
+from tests.acceptance.harness import Project, until
 
 Object = dict[str, Any]
 
@@ -38,7 +38,7 @@ class InCluster(Project):
 
     def _call(self, *words: str, input: str = "", check: bool = True) -> str:
         done = subprocess.run(
-            words, env=self.environment, input=input, capture_output=True, text=True, timeout=60, check=False
+            words, env=self.environment, input=input, capture_output=True, text=True, timeout=240, check=False
         )
         assert not check or done.returncode == 0, done.stderr
         return done.stdout
@@ -53,12 +53,12 @@ class InCluster(Project):
         return found
 
     def trial(
-        self, *steps: object, name: str = "trial.json", deploy: str = "60s", allow: Sequence[str] = (),
+        self, *steps: object, name: str = "trial.json", deploy: str = "180s", allow: Sequence[str] = (),
         **settings: object,
     ) -> Path:  # fmt: skip
         """A document with one suite; `deploy`: the deadline of that step; `allow`: what counts as somebody else's."""
         system = {"kind": "kubernetes", **settings}
-        deadlines = {"deploy": deploy, "destroy": "40s"}
+        deadlines = {"deploy": deploy, "destroy": "120s"}
         workflow = [{"step": one} if isinstance(one, str) else one for one in steps]
         suite = {"workflow": workflow, "deadlines": deadlines}
         contamination = {"contamination": {"allow": allow}} if allow else {}
@@ -81,10 +81,13 @@ def left_of(project: Project) -> Sequence[str]:
     trials = {path.name.rpartition("-")[2] for run in project.runs() for path in run.iterdir() if path.is_dir()}
     trials |= {str(event["trial"]) for event in project.events() if event.get("trial")}
     listed: list[Sequence[str]] = []
-    for _ in range(5):
+
+    def look() -> bool:
         with suppress(AssertionError):  # a definition went away in this moment
             listed.append(_everything(within(project)))
-            break
+        return bool(listed)
+
+    until(look, "a list of all objects")
     return [line for line in listed[0] if any(trial in line for trial in trials)]
 
 

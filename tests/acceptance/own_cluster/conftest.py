@@ -51,7 +51,7 @@ def namespace(request: pytest.FixtureRequest) -> str:
     return f"{plain}-{secrets.token_hex(4)}"
 
 
-def eventually(holds: Callable[[], Any], what: str, seconds: float = 90) -> Any:
+def eventually(holds: Callable[[], Any], what: str, seconds: float = 240) -> Any:
     """Wait until it holds; its value."""
     end = time.monotonic() + seconds
     while not (value := holds()):
