@@ -12,9 +12,9 @@ async def answers(ctx: Context, node: Node, command: str = "true") -> str:
 
     async def look() -> str | None:
         try:
-            done = await ctx.link(node).run(command, timeout=10)
+            done = await ctx.link(node).run(command, timeout=60)
         except (LinkDown, LinkLost):
             return None
         return done.stdout if done.ok else None
 
-    return await ctx.poll(look, deadline=60, what=f"an answer of {node.name}")
+    return await ctx.poll(look, deadline=240, what=f"an answer of {node.name}")

@@ -43,7 +43,7 @@ class Dockerd:
                 ["setpriv", "--pdeathsig", "TERM", "--", *argv], stdout=log, stderr=log, start_new_session=True
             )
 
-    def ready(self, seconds: float = 30.0) -> str | None:
+    def ready(self, seconds: float = 240.0) -> str | None:
         """Why it does not answer with the image imported, or None."""
         deadline = time.monotonic() + seconds
         while self.run("version").returncode:
@@ -60,7 +60,7 @@ class Dockerd:
         """Call docker's command with this daemon."""
         environment = {**os.environ, "DOCKER_HOST": self.host}
         return subprocess.run(
-            ["docker", *words], env=environment, capture_output=True, text=True, timeout=120, check=False
+            ["docker", *words], env=environment, capture_output=True, text=True, timeout=300, check=False
         )
 
     def left(self) -> list[str]:
@@ -78,7 +78,7 @@ class Dockerd:
             self.run("kill", name)
         self._process.send_signal(signal.SIGTERM)
         try:
-            self._process.wait(20)
+            self._process.wait(120)
         except subprocess.TimeoutExpired:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)

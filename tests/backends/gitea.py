@@ -60,7 +60,7 @@ class Gitea:
         """One request to its API."""
         headers = {"Authorization": f"token {self.token}", "Content-Type": "application/json"}
         request = urllib.request.Request(f"{self.url}/api/v1/{path}", method=method, data=body, headers=headers)
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             text: bytes = answer.read()
             return text
 
@@ -105,8 +105,8 @@ def gitea(program: Path) -> Iterator[Gitea]:
         try:
             end = time.monotonic() + 240
             while True:
-                with suppress(OSError):
-                    if urllib.request.urlopen(f"{url}/api/healthz", timeout=2).status == 200:
+                with suppress(OSError), urllib.request.urlopen(f"{url}/api/healthz", timeout=5) as answer:
+                    if answer.status == 200:
                         break
                 assert server.poll() is None, (folder / "log").read_text()[-1000:]
                 assert time.monotonic() < end, (folder / "log").read_text()[-1000:]

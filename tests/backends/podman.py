@@ -71,7 +71,7 @@ def _starts(more: Mapping[str, str]) -> str | None:
 
 def _run(argv: list[str], more: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        argv, env={**os.environ, **(more or {})}, capture_output=True, text=True, timeout=120, check=False
+        argv, env={**os.environ, **(more or {})}, capture_output=True, text=True, timeout=300, check=False
     )
 
 

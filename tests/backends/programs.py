@@ -14,7 +14,7 @@ def why_not(program: str, package: str) -> str | None:
     found = shutil.which(program) or next((str(path) for path in reversed(beside)), None)
     if found is None:
         return f"{program} is not installed: `make backends` installs the Debian package {package}"
-    tried = subprocess.run([found, "--version"], capture_output=True, text=True, timeout=20, check=False)
+    tried = subprocess.run([found, "--version"], capture_output=True, text=True, timeout=120, check=False)
     if tried.returncode != 0:
         return f"{found} --version ended with {tried.returncode}: {tried.stderr.strip()}"
     return None

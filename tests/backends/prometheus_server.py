@@ -110,7 +110,11 @@ class Scraped:
             self._process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", "--", *argv], stdout=log, stderr=log, start_new_session=True
             )
-        self._until(lambda: urllib.request.urlopen(f"{self.url}/-/ready", timeout=1).status == 200, "ready")
+        self._until(self._ready, "ready")
+
+    def _ready(self) -> bool:
+        with urllib.request.urlopen(f"{self.url}/-/ready", timeout=5) as answer:
+            return int(answer.status) == 200
 
     def shows(self, name: str, text: str | None) -> None:
         """What a program shows from now on, in Prometheus' format, None: it answers 500. It was scraped when this
@@ -120,7 +124,7 @@ class Scraped:
 
     def asked(self, query: str) -> list[Any]:
         """The answer to a query."""
-        with urllib.request.urlopen(f"{self.url}/api/v1/query?query={quote(query)}", timeout=5) as answer:
+        with urllib.request.urlopen(f"{self.url}/api/v1/query?query={quote(query)}", timeout=30) as answer:
             result: list[Any] = json.load(answer)["data"]["result"]
             return result
 
@@ -139,9 +143,9 @@ class Scraped:
 
     def stop(self) -> None:
         self._process.terminate()
-        self._process.wait(20)
+        self._process.wait(120)
 
-    def _until(self, holds: Any, what: str, seconds: float = 20.0) -> None:
+    def _until(self, holds: Any, what: str, seconds: float = 180.0) -> None:
         end = time.monotonic() + seconds
         while True:
             try:

@@ -30,7 +30,7 @@ def test_podman_starts_the_node_image_with_the_settings_of_the_fixture(podman):
         env={**os.environ, **podman},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -41,12 +41,12 @@ def test_a_container_that_a_test_leaves_is_told(podman, tmp_path):
     env = {**os.environ, **podman}
     name = f"seatrial-tests-{os.getpid()}"
     label = f"seatrial.project={tmp_path}"
-    subprocess.run(["podman", "create", "--name", name, "--label", label, IMAGE], env=env, check=True, timeout=60)
+    subprocess.run(["podman", "create", "--name", name, "--label", label, IMAGE], env=env, check=True, timeout=180)
     try:
         assert podman_here.left("podman", podman, tmp_path) == [f"the container ['{name}'] (podman)"]
         assert podman_here.left("podman", podman, tmp_path / "other") == []
     finally:
-        subprocess.run(["podman", "rm", "--force", name], env=env, check=True, timeout=60)
+        subprocess.run(["podman", "rm", "--force", name], env=env, check=True, timeout=180)
 
 
 @pytest.mark.backend("docker")
@@ -89,7 +89,7 @@ def test_tests_of_one_group_run_in_one_process(tmp_path: Path) -> None:
     )
     argv = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", "-p", "no:cacheprovider",
             "--rootdir", str(tmp_path), "-c", "/dev/null", str(tmp_path)]  # fmt: skip
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False)
     assert "8 passed" in done.stdout, done.stdout + done.stderr
     assert len(list(tmp_path.glob("gw*"))) == 1
 

@@ -66,7 +66,7 @@ def run(folder: Path, *arguments: str, **more: str) -> str:
     env = {name: value for name, value in os.environ.items() if name not in left_out}
     argv = [sys.executable, "-m", "pytest", "-p", "tests.backends.fixtures", "-p", "no:cacheprovider", *arguments]
     done = subprocess.run(
-        argv, cwd=folder, env={**env, "PYTHONPATH": str(ROOT), **more}, capture_output=True, text=True, timeout=120,
+        argv, cwd=folder, env={**env, "PYTHONPATH": str(ROOT), **more}, capture_output=True, text=True, timeout=300,
         check=False,
     )  # fmt: skip
     return done.stdout + done.stderr

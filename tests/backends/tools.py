@@ -38,7 +38,7 @@ def why_not(name: str) -> str | None:
             return f"{name} is not installed"
         return f"{BUILT[name]} is missing: `make backends` makes it (alone: python3 -m scripts.real_tools {name})"
     argv = [str(program), *VERSION.get(name, "--version").split()]
-    tried = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    tried = subprocess.run(argv, capture_output=True, text=True, timeout=180, check=False)
     if tried.returncode != 0:
         return f"{' '.join(argv)} ended with {tried.returncode}: {tried.stderr.strip()[-300:]}"
     return None
