@@ -18,7 +18,7 @@ def test_three_servers_lose_one_and_get_it_back_and_nothing_is_left(tmp_path, to
     project = Project(tmp_path)
     shutil.copytree(FOLDER, tmp_path / "site")
     env = {**project.environment, **podman, "PATH": f"{tool('ansible').parent}:{os.environ['PATH']}"}
-    done = project.seatrial("run", "site/seatrial.yaml", env=env, timeout=400)
+    done = project.seatrial("run", "site/seatrial.yaml", env=env, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     (row,) = project.results()["results"]
     assert [step["step_type"] for step in row["workflow_steps"]] == [

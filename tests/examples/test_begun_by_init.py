@@ -53,7 +53,7 @@ def test_a_node_is_lost_and_back_and_nothing_is_left(
 ) -> None:
     project = Begun(tmp_path)
     environment = project.begin(name, podman, tool)
-    ran = project.seatrial("run", env=environment, timeout=400)
+    ran = project.seatrial("run", env=environment, timeout=600)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     (suite,) = project.results()["results"]
     assert [step["step_type"] for step in suite["workflow_steps"]] == [
@@ -76,7 +76,7 @@ def test_after_a_kill_in_mid_deploy_nothing_is_left_by_clean(
             time.sleep(0.02)
         process.kill()
         process.communicate()
-    cleaned = project.seatrial("clean", env=environment, timeout=300)
+    cleaned = project.seatrial("clean", env=environment, timeout=600)
     assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
     assert project.containers(environment) == []
     assert project.left() == []

@@ -20,7 +20,7 @@ def run(tmp_path: Path, program: Path, monkeypatch: pytest.MonkeyPatch, factory:
     """A copy of it, run with one tool on PATH."""
     project = copied(tmp_path, program, monkeypatch, factory)
     with_tool(project.folder / "trial.yaml", program)
-    done = project.seatrial("run", "trial.yaml", timeout=240)
+    done = project.seatrial("run", "trial.yaml", timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(only(project.results()["results"])["workflow_steps"]) == 6
     assert project.left() == []
@@ -48,14 +48,14 @@ def begun(project: Project, program: Path, left: Callable[[], list[str]]) -> Non
     assert "the system is `compose`" in started.stdout
     with_tool(project.folder / "scenarios" / "compose.yaml", program)
     assert project.seatrial("check").returncode == 0
-    done = project.seatrial("run", timeout=240)
+    done = project.seatrial("run", timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     kinds = [step["step_type"] for step in only(project.results()["results"])["workflow_steps"]]
     assert kinds == ["deploy", "validate", "stop_node", "validate", "start_node", "destroy"]
     assert project.left() == left() == []
 
     running = project.start("run", "--format", "none")
-    until(left, "the first thing of the deployment", 90)
+    until(left, "the first thing of the deployment", 240)
     running.kill()
     running.communicate()
     assert_clean_leaves_nothing(project, [Project.left, lambda _: left()], "killed in the deployment")

@@ -17,7 +17,7 @@ def test_the_example_passes_and_leaves_nothing(tmp_path: Path) -> None:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SEATRIAL_", "PYTEST_"))}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist"], cwd=folder, check=False,
-        env={**kept, "XDG_STATE_HOME": str(tmp_path / "state")}, capture_output=True, text=True, timeout=120,
+        env={**kept, "XDG_STATE_HOME": str(tmp_path / "state")}, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
     assert "3 passed" in done.stdout

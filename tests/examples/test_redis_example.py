@@ -7,11 +7,10 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
-from tests.acceptance.harness import Project
+from tests.acceptance.harness import Project, until
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "redis"
 
@@ -46,9 +45,7 @@ def test_the_example_passes_and_leaves_nothing(project: Project) -> None:
 
 def test_a_run_that_is_killed_in_its_deployment_is_cleaned(project: Project) -> None:
     process = project.start("run", "redis.yaml", "--format", "none")
-    end = time.monotonic() + 60
-    while len(servers(project.folder)) < 3 and time.monotonic() < end and process.poll() is None:
-        time.sleep(0.02)
+    until(lambda: len(servers(project.folder)) >= 3 or process.poll() is not None, "three servers")
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     done = project.seatrial("clean")
@@ -60,9 +57,7 @@ def test_init_and_run_are_enough_beside_the_script_and_a_killed_run_is_cleaned(p
     (project.folder / "redis.yaml").unlink()
     assert project.seatrial("init").returncode == 0
     process = project.start("run", "--format", "none")
-    end = time.monotonic() + 60
-    while not servers(project.folder) and time.monotonic() < end and process.poll() is None:
-        time.sleep(0.02)
+    until(lambda: servers(project.folder) or process.poll() is not None, "a server")
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     assert project.seatrial("clean").returncode == 0
@@ -85,7 +80,7 @@ def test_init_and_run_are_enough_beside_the_script_and_a_killed_run_is_cleaned(p
 def test_a_planted_fault_gets_its_verdict(project: Project, planted: str, verdict: str, said: str) -> None:
     script, document = project.folder / "cluster.sh", project.folder / "redis.yaml"
     script.write_text(script.read_text().replace("nodes=", f"{planted}\nnodes=", 1))
-    document.write_text(document.read_text().replace("deploy: 20s", "deploy: 4s"))
+    document.write_text(document.read_text().replace("deploy: 60s", "deploy: 10s"))
     done: subprocess.CompletedProcess[str] = project.seatrial("run", "redis.yaml", "--format", "plain")
     assert project.results()["verdict"] == verdict, done.stdout
     assert said in json.dumps(project.results())

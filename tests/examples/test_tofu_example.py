@@ -41,7 +41,7 @@ def containers(environment: Mapping[str, str], project: Project) -> list[str]:
 def test_the_example_of_opentofu_loses_a_container_and_has_it_back(
     project: Project, environment: dict[str, str]
 ) -> None:
-    ran = project.seatrial("run", "seatrial.yaml", env=environment, timeout=300)
+    ran = project.seatrial("run", "seatrial.yaml", env=environment, timeout=600)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     (suite,) = project.results()["results"]
     assert [step["step_type"] for step in suite["workflow_steps"]] == [
@@ -60,7 +60,7 @@ def test_the_example_of_opentofu_leaves_nothing_after_a_kill_in_the_middle_of_ap
             time.sleep(0.02)
         process.kill()
         process.communicate()
-    cleaned = project.seatrial("clean", env=environment, timeout=300)
+    cleaned = project.seatrial("clean", env=environment, timeout=600)
     assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
     assert containers(environment, project) == []
     assert project.left() == []
