@@ -44,7 +44,7 @@ class Here:
         document = {"system": given, **suite("deploy", *steps, provider="containers", **more)}
         return str(self.project.write("trial.json", document))
 
-    def run(self, *arguments: Any, timeout: float = 200, kept: bool = False) -> dict[str, Any]:
+    def run(self, *arguments: Any, timeout: float = 400, kept: bool = False) -> dict[str, Any]:
         """Run the document; its one row, with nothing left unless it is kept."""
         done = self.project.seatrial("run", "trial.json", "--format", "none", *arguments, timeout=timeout)
         assert self.project.runs(), done.stderr

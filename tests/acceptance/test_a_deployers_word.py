@@ -35,9 +35,11 @@ TRUE = {**GONE, "deploy": f"{HERE}; touch up; echo running >state", "health": HO
 
 def system(*steps: Document | str, **settings: Any) -> Document:
     mapping = {"kind": "command", "destroy": "true", "inventory": INVENTORY, "poll": 0.05, **settings}
-    return suite(*steps, system=mapping, deadlines={"deploy": 2, "start": 2, "stop": 2})
+    return suite(*steps, system=mapping, deadlines=dict.fromkeys(("deploy", "start", "stop"), LONG))
 
 
+LONG, SHORT = 60, 6
+"""Seconds for what comes to be, and for what never does: a look or two on a busy machine."""
 Row = tuple[Document, str, str]
 ROWS: dict[str, Row] = {
     "measured and well": (
@@ -112,6 +114,8 @@ ROWS: dict[str, Row] = {
 @pytest.mark.parametrize("name", ROWS)
 def test_the_verdict_rests_on_a_measurement(name: str, project: Project) -> None:
     document, verdict, words = ROWS[name]
+    if verdict != "passed":
+        document["test_suites"]["trial"]["deadlines"] = dict.fromkeys(("deploy", "start", "stop"), SHORT)
     done = project.seatrial("run", project.write("trial.json", document), "--format", "json")
     row = only(json.loads(done.stdout)["results"])
     assert row["verdict"] == verdict, done.stdout + done.stderr

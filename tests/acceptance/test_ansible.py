@@ -80,7 +80,7 @@ FAULTS: dict[str, Fault] = {
     "host_vars_and_group_vars": (
         {"hosts.ini": ONLY_SSH, "host_vars/n1.yml": "ansible_port: 2\n", "group_vars/web.yml": "ansible_user: bob\n",
          "deploy.yml": NOTHING, "destroy.yml": NOTHING}, {"health": None},
-        ({"step": "deploy", "allow_failure": True, "timeout": 15}, validate("ssh_connectivity")), "failed",
+        ({"step": "deploy", "allow_failure": True, "timeout": 30}, validate("ssh_connectivity")), "failed",
         "n1 (bob@127.0.0.1:2)"),
     "a_wrong_vault_password": (
         {"host_vars/n1.yml": "vault", "password": "right", "wrong": "wrong"}, {"vault_password_file": "wrong"}, DEPLOY,
@@ -145,7 +145,7 @@ def faults(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> Iterator
         trial = suite(*steps, system=system(name, **{**settings, **own}))["test_suites"]["trial"]
         suites[name] = trial
     path, env = project.write("faults.json", {"test_suites": suites}), environment(project, programs)
-    done = project.seatrial("run", path, "--parallel", 4, "--format", "json", env=env, timeout=400)
+    done = project.seatrial("run", path, "--parallel", 4, "--format", "json", env=env, timeout=600)
     assert done.returncode in (1, 3, 4), done.stdout + done.stderr
     results = json.loads(done.stdout)["results"]
     yield project, {name: next(row for row in results if f"-{name}-" in row["deployment_id"]) for name in FAULTS}
@@ -180,7 +180,7 @@ def test_a_node_is_stopped_and_started_by_its_playbooks_and_each_task_is_told(tm
         parameters={"word": "{{ 1 + 1 }}"},
     )
     done = project.seatrial(
-        "run", project.write("good.json", document), env=environment(project, programs), timeout=200
+        "run", project.write("good.json", document), env=environment(project, programs), timeout=400
     )
     assert done.returncode == 0, done.stdout + done.stderr
     told = [event["data"]["text"] for event in project.events() if event["kind"] == "log"]
@@ -204,13 +204,13 @@ def test_a_kept_cluster_is_taken_up_and_what_a_node_cannot_do_is_refused_before_
         system=system("site", rule="any"),
     )
     path, env = project.write("kept.json", document), environment(project, programs)
-    refused = project.seatrial("run", path, "--keep", "failed", env=env, timeout=200)
+    refused = project.seatrial("run", path, "--keep", "failed", env=env, timeout=400)
     assert refused.returncode == 3, refused.stdout + refused.stderr
     assert "n2 has `local` in the inventory, not SSH, so it cannot reboot in the guest" in refused.stdout
     assert [one["data"]["fault"] for one in project.events() if one["kind"] == "fault"] == ["stop"]
     here = project.seatrial("shell", "last", "n1", "--", "echo", "here", env=env)
     assert (here.returncode, here.stdout) == (0, "here\n"), here.stderr
-    done = project.seatrial("step", "last", "4..", "--keep", "never", env=env, timeout=200)
+    done = project.seatrial("step", "last", "4..", "--keep", "never", env=env, timeout=400)
     assert done.returncode == 0, done.stdout + done.stderr
     assert project.left() == []
 
@@ -233,7 +233,7 @@ def test_a_run_killed_in_the_middle_of_deploy_is_given_back_from_the_ledger(tmp_
     assert (tmp_path / "n1.up").exists()
     ledgers = b"".join(file.read_bytes() for file in (tmp_path / ".seatrial" / "ledger").glob("*"))
     assert SECRET.encode() not in ledgers
-    cleaned = project.seatrial("clean", env=env, timeout=200)
+    cleaned = project.seatrial("clean", env=env, timeout=400)
     assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
     assert not (tmp_path / "n1.up").exists()
     assert (tmp_path / f"gone-{SECRET}").exists()

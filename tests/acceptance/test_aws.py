@@ -44,7 +44,7 @@ def test_an_etcd_whose_leader_is_crashed_by_the_api_is_green_on_aws(project: Pro
     (project.folder / "seatrial.toml").write_text(SETTINGS)
     before = len(aws.calls)
     done = project.seatrial(
-        "run", CLASSIC, "--on", "aws", "--run-test", "aws-workflow-etcd_leader_crashed", timeout=300
+        "run", CLASSIC, "--on", "aws", "--run-test", "aws-workflow-etcd_leader_crashed", timeout=600
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert [row["verdict"] for row in project.results()["results"]] == ["passed"]

@@ -117,7 +117,7 @@ def test_files_that_are_no_documents_are_refused_unread(project: Project, canary
     os.mkfifo(project.folder / "pipe.yaml")
     (project.folder / "loop.yaml").symlink_to("loop.yaml")
     names = ("huge.json", "pipe.yaml", "missing.yaml", "loop.yaml", f"{canary}/inside.yaml")
-    errors = refused(project, project.seatrial("run", canary, *names, timeout=20))
+    errors = refused(project, project.seatrial("run", canary, *names, timeout=60))
     assert [PLACE.match(line)["file"] for line in errors] == sorted(names)  # type: ignore[index]
     for words in (
         "104.9 MB",

@@ -30,7 +30,7 @@ def test_an_etcd_whose_leader_is_crashed_by_the_api_is_green_on_cloudstack(
 ) -> None:
     (project.folder / "seatrial.toml").write_text(SETTINGS)
     asked = ("--on", "cloudstack", "--run-test", "cloudstack-workflow-etcd_leader_crashed")
-    done = project.seatrial("run", CLASSIC, *asked, timeout=300)
+    done = project.seatrial("run", CLASSIC, *asked, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     assert [row["verdict"] for row in project.results()["results"]] == ["passed"]
     assert [given.get("forced") for command, given in cloud.cloud.calls if command == "stopVirtualMachine"] == ["true"]
@@ -73,6 +73,6 @@ def test_a_run_that_is_killed_leaves_nothing_in_the_cloud_that_clean_does_not_de
     process = project.start("run", *one_machine(project), "--format", "none")
     until(lambda: left(project), "the machine that is being made")
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     cloud.plants.slow = 0.0
     assert_clean_leaves_nothing(project, [left, Project.left], "killed while CloudStack made the machine")

@@ -78,7 +78,7 @@ def test_killed_while_the_tool_works_the_project_goes_with_clean(here: Here) -> 
         top={"volumes": {"data": {}}},
     )
     running = here.project.start("run", "trial.json", "--format", "none")
-    until(lambda: len(here.left()) >= 3, "the first container, its volume and its network", 90)
+    until(lambda: len(here.left()) >= 3, "the first container, its volume and its network", 240)
     running.send_signal(signal.SIGKILL)
     running.communicate()
     said = assert_clean_leaves_nothing(here.project, [here.left, Project.left], "killed in `up`")
@@ -94,7 +94,7 @@ class Fault:
     said: str
     """A part of the error."""
     system: Document | None = None
-    seconds: int = 60
+    seconds: int = 180
     """The deadline of `deploy`."""
 
 
@@ -106,21 +106,21 @@ FAULTS: dict[str, Fault] = {
     ),
     "a service that is down": Fault(
         {"web": service(healthcheck={"test": ["CMD-SHELL", "echo refused; exit 1"], **FAST}), "db": service()},
-        "failed", "the health check of web ended with exit code 1: refused", seconds=12,
+        "failed", "the health check of web ended with exit code 1: refused", seconds=25,
     ),
     "a service that crashes again and again": Fault(
-        {"web": service("exit 3", restart="always"), "db": service()}, "failed", "web", seconds=16
+        {"web": service("exit 3", restart="always"), "db": service()}, "failed", "web", seconds=25
     ),
     "a wrong answer": Fault(
         {"web": service(SITE, ports=["8000"])}, "failed", "false: body.contains('welcome')",
-        {"health": {"web": WRONG}}, seconds=16,
+        {"health": {"web": WRONG}}, seconds=25,
     ),
     "a dependency that is never healthy": Fault(
         {
             "db": service(healthcheck={"test": ["CMD", "false"], **FAST}),
             "web": service(depends_on={"db": {"condition": "service_healthy"}}),
         },
-        "failed", "db", seconds=16,
+        "failed", "db", seconds=25,
     ),
     "a job that fails": Fault(
         {"job": service("echo no schema; exit 4"), "web": service()},
@@ -183,7 +183,7 @@ def test_a_kept_cluster_is_entered_and_its_steps_run_again_in_another_process(he
     assert (row["verdict"], row["code"]) == ("failed", 1), row["error"]
     inside = here.project.seatrial("shell", "last", "web", "--", "sh", "-c", "touch /tmp/fixed; echo $E2E_RUN_ID")
     assert (inside.returncode, inside.stdout.strip()) == (0, row["trial_id"]), inside.stderr
-    again = here.project.seatrial("step", "last", "2..", "--keep", "never", timeout=200)
+    again = here.project.seatrial("step", "last", "2..", "--keep", "never", timeout=400)
     assert again.returncode == 0, again.stdout + again.stderr
     assert here.left() == Project.left(here.project) == []
 

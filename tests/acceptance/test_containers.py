@@ -72,7 +72,7 @@ def stranger() -> Iterator[str]:
 @tables.ON_ENGINES
 def test_what_a_dead_run_made_and_never_recorded_is_found_and_given_back(project: Project, stranger: str) -> None:
     on_containers(project)
-    living = project.start("run", project.write("living.json", one_container({"step": "wait", "for": "100s"})))
+    living = project.start("run", project.write("living.json", one_container({"step": "wait", "for": "600s"})))
     try:
         until(lambda: _waits(project), "the living run's wait")
         standing = left_in_podman(project)
@@ -89,7 +89,7 @@ def test_what_a_dead_run_made_and_never_recorded_is_found_and_given_back(project
         assert engine("container", "inspect", "--format", "{{.State.Status}}", stranger) == "running"
     finally:
         os.killpg(living.pid, signal.SIGINT)
-        living.communicate(timeout=60)
+        living.communicate(timeout=300)
     assert left_in_podman(project) == []
     assert_clean_leaves_nothing(project, [left_in_podman, Project.left], "after the living run")
 
@@ -123,7 +123,7 @@ def _waits(project: Project) -> bool:
 @tables.ON_ENGINES
 def test_killed_while_the_engine_makes_a_container_nothing_comes_after_clean(project: Project) -> None:
     begun = project.folder / "begun"
-    slow = f'case "$*" in "run --detach"*) touch {begun}; sleep 2 ;; esac'
+    slow = f'case "$*" in "run --detach"*) touch {begun}; sleep 8 ;; esac'
     on_containers(project, engine=stand_in(project.folder, slow))
     running = project.start("run", project.write("trial.json", one_container()), "--format", "none")
     until(begun.exists, "the engine's call")
@@ -246,11 +246,11 @@ def test_a_command_ends_as_a_lost_link_when_its_container_is_killed_from_outside
     until(sleeps, "the command on the node")
     killed = time.time()
     engine("kill", container[0])
-    running.communicate(timeout=60)
+    running.communicate(timeout=300)
     row = only(project.results()["results"])
     assert ("was interrupted" if ssh == "yes" else "the result is unknown") in row["error"], row
     ended = max(one["at"] for one in project.events() if one["kind"] == "step_finished")
-    assert ended - killed < 5  # the machine may be busy; what is not noticed takes 100
+    assert ended - killed < 50  # the machine may be busy; what is not noticed takes 100
     assert left_in_podman(project) == []
 
 

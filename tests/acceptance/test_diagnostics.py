@@ -35,11 +35,11 @@ def test_a_failure_leaves_what_every_node_told_and_the_console_says_where(projec
 
 
 def test_a_run_that_is_interrupted_tells_them_as_well(project: Project) -> None:
-    project.write("trial.json", suite("init", "deploy", {"step": "wait", "for": "60s"}, **ONE_NODE))
+    project.write("trial.json", suite("init", "deploy", {"step": "wait", "for": "600s"}, **ONE_NODE))
     process = project.start("run", "trial.json", "--format", "none")
     until(lambda: any(e["data"].get("type") == "wait" for e in project.events()), "the wait")
     os.kill(process.pid, signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     assert process.returncode == 130
     assert set(kept(project)) == PARTS
     assert project.left() == []

@@ -33,7 +33,7 @@ def test_a_daemon_that_a_command_leaves_ends_with_the_trial(how: str, project: P
     begin = {"step": "custom_command", "custom_command": argv}
     if how == "check":
         begin = validate({"check": "command", "command": argv})
-    up = validate({"check": "file", "path": "up"}, retry={"timeout": "10s"})
+    up = validate({"check": "file", "path": "up"}, retry={"timeout": "60s"})
     done = project.seatrial("run", project.write("a.json", suite(begin, up)))
     assert done.returncode == 0, done.stdout
     assert project.left() == []
@@ -43,7 +43,7 @@ def test_a_daemon_that_a_command_leaves_ends_with_the_trial(how: str, project: P
 def test_what_a_command_leaves_in_the_background_ends_with_the_trial_also_without_an_environment(
     then: str, project: Project
 ) -> None:
-    mark = f"61{os.getpid()}"
+    mark = f"61{os.getpid():08d}"  # as no other number that stands in a command
     step = {"step": "custom_command", "custom_command": f"env -i sleep {mark} >/dev/null 2>&1 & {then}"}
     done = project.seatrial("run", project.write("a.json", suite(step)))
     assert done.returncode == 0, done.stdout
@@ -56,7 +56,7 @@ def test_a_command_of_a_run_that_is_killed_the_moment_it_begins_is_found_by_clea
     process = project.start("run", project.write("a.json", suite(step)), "--format", "none")
     until(lambda: any("sleep 600" in one for one in project.left()), "the begin of the command")
     process.kill()
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert any("sleep 600" in one for one in project.left())
     assert project.seatrial("clean").returncode == 0
     until(lambda: project.left() == [], "the end of the command")

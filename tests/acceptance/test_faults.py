@@ -71,12 +71,12 @@ def test_a_paused_and_a_disconnected_node_are_measured_and_both_are_healed(here:
 def test_a_fault_ends_when_its_time_is_up_also_with_seatrial_dead(here: Here) -> None:
     here.write(
         SERVICES,
-        inject("pause", **{"for": "4s"}),
-        {"step": "inject", "fault": "disconnect", "target_node": "db", "for": "4s"},
+        inject("pause", **{"for": "20s"}),
+        {"step": "inject", "fault": "disconnect", "target_node": "db", "for": "20s"},
         {"step": "wait", "for": 300},
     )
     running = here.project.start("run", "trial.json", "--format", "none")
-    until(lambda: "paused" in str(states(here)) and any(one == "running" for one in states(here)), "the faults", 90)
+    until(lambda: "paused" in str(states(here)) and any(one == "running" for one in states(here)), "the faults", 180)
     running.send_signal(signal.SIGKILL)
     running.communicate()
 
@@ -84,7 +84,7 @@ def test_a_fault_ends_when_its_time_is_up_also_with_seatrial_dead(here: Here) ->
         found = states(here)
         return len(found) == 3 and all(one.startswith("running ") and "_default" in one for one in found)
 
-    until(healed, "the end of both faults", 30)
+    until(healed, "the end of both faults", 180)
     assert_clean_leaves_nothing(here.project, [here.left, Project.left], "killed with faults")
 
 
@@ -98,7 +98,7 @@ def test_both_faults_at_once_end_with_the_suite_and_with_clean_after_sigkill(her
     assert here.left() == Project.left(here.project) == []
 
     running = here.project.start("run", "trial.json", "--format", "none", "--set", "wait=300")
-    until(lambda: any(one == "paused" for one in states(here)), "both faults", 90)
+    until(lambda: any(one == "paused" for one in states(here)), "both faults", 180)
     running.send_signal(signal.SIGKILL)
     running.communicate()
     assert_clean_leaves_nothing(here.project, [here.left, Project.left], "killed with both faults")

@@ -35,7 +35,7 @@ def test_an_etcd_whose_leader_is_crashed_by_the_api_is_green_on_google_cloud(
 ) -> None:
     (project.folder / "seatrial.toml").write_text(SETTINGS)
     asked = ("--on", "gcp", "--run-test", "gcp-workflow-etcd_leader_crashed")
-    done = project.seatrial("run", CLASSIC, *asked, timeout=300)
+    done = project.seatrial("run", CLASSIC, *asked, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     assert [row["verdict"] for row in project.results()["results"]] == ["passed"]
     power = [name for name, _ in google.cloud.calls if name.endswith((".reset", ".stop", ".start"))]

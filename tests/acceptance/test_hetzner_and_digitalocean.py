@@ -73,7 +73,7 @@ def test_an_etcd_whose_leader_is_crashed_by_the_api_is_green(
     (project.folder / "seatrial.toml").write_text(SETTINGS[vendor])
     asked = ("--on", vendor, "--run-test", f"{vendor}-workflow-etcd_leader_crashed")
     before = len(server.calls)
-    done = project.seatrial("run", CLASSIC, *asked, timeout=300)
+    done = project.seatrial("run", CLASSIC, *asked, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     assert [row["verdict"] for row in project.results()["results"]] == ["passed"]
     assert [call for call, _ in server.calls[before:]].count(CREATES[vendor]) == 3
@@ -114,7 +114,7 @@ def test_a_killed_run_is_cleaned_from_another_machine_by_its_labels_alone(
     assert killed_at_record(first, str(document), 4 if vendor == "hetzner" else 6, when="after")
     assert left(server)
     (run,) = (entry.name for entry in (first.folder / ".seatrial" / "runs").iterdir())
-    cleaned = second.seatrial("clean", "--provider", vendor, "--run", run, timeout=300)
+    cleaned = second.seatrial("clean", "--provider", vendor, "--run", run, timeout=600)
     assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
     assert left(server) == []
 
@@ -133,7 +133,7 @@ def test_a_crash_that_is_none_is_unknown(lie: str, project: Project, vendor: str
     more = {"parameters": {"cluster_size": 1}, "system": SERVICE}
     document = project.write("trial.json", suite(*steps, provider=vendor, **more))
     try:
-        done = project.seatrial("run", document, timeout=300)
+        done = project.seatrial("run", document, timeout=600)
     finally:
         setattr(server.plants, lie, set())
     said = {"goes_on": "it still runs commands", "graceful": "was shut down in an orderly way"}[lie]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import asyncssh
 import pytest
-from tests.acceptance.harness import Document, Project, suite, validate
+from tests.acceptance.harness import Document, Project, suite, until, validate
 from tests.links.ssh_server import Server, serving
 
 LOOK = validate("ssh_connectivity")
@@ -65,7 +65,9 @@ def ran(folder: Path, *steps: Document | str, there: bool = False, code: int) ->
 
     async def scenario() -> str:
         async with serving(folder) as machine, obeying(machine):
-            document = project.write("trial.json", suite(*steps, system=system(machine), deadlines={"deploy": 15}))
+            document = project.write(
+                "trial.json", suite(*steps, system=system(machine), deadlines={"deploy": 15 if there else 120})
+            )
             if not there:
                 await asyncio.to_thread(project_asks, folder, "down")
             done = await asyncio.to_thread(project.seatrial, "run", document)
@@ -78,8 +80,7 @@ def ran(folder: Path, *steps: Document | str, there: bool = False, code: int) ->
 
 def project_asks(folder: Path, word: str) -> None:
     (folder / word).touch()
-    while (folder / word).exists():
-        pass
+    until(lambda: not (folder / word).exists(), word)
 
 
 def test_the_first_key_of_a_machine_that_deploy_makes_is_accepted_also_the_second_time(tmp_path: Path) -> None:

@@ -31,9 +31,9 @@ def container(podman: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> Ite
     name = f"seatrial-test-{uuid.uuid4().hex[:8]}"
     monkeypatch.setenv("MY_SECRET", RIGHT)
     argv = ["podman", "run", "--detach", "--name", name, "--network", "none", "--env", "MY_SECRET", "--env"]
-    subprocess.run([*argv, "COLOUR=blue", IMAGE, "sleep", "300"], check=True, capture_output=True, timeout=60)
+    subprocess.run([*argv, "COLOUR=blue", IMAGE, "sleep", "3000"], check=True, capture_output=True, timeout=180)
     yield name
-    subprocess.run(["podman", "rm", "--force", "--time", "0", name], check=True, capture_output=True, timeout=60)
+    subprocess.run(["podman", "rm", "--force", "--time", "0", name], check=True, capture_output=True, timeout=180)
 
 
 def told(project: Project, container: str, *, secret: str) -> tuple[int, str, Any]:
@@ -132,7 +132,7 @@ def test_inside_containers_that_run_the_sample_each_check_sees_what_is_there(
     ]
     wrong = ["mount:/srv", "disk_size:/data==8388609", "process:no-such-program", "file:/no/such/file"]
     blind = {"check": "container_env", "container": "x", "variable": "Y", "name": "no engine inside"}
-    retry = {"retry": {"timeout": "20s"}}
+    retry = {"retry": {"timeout": "120s"}}
     planted = ({**validate(*wrong), "expect": "failure"}, {**validate(blind), "allow_failure": True})
     steps = ("init", "deploy", validate(*right, **retry), *planted, *grown(), *rotated(project), "destroy")
     project.write("trial.json", suite(*steps, parameters={"cluster_size": 2}))

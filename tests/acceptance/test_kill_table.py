@@ -111,7 +111,7 @@ def test_a_second_interrupt_is_faster_and_still_clean(project: Project) -> None:
     until(lambda: any(e["kind"] == "fault" for e in project.events()), "the first fault")
     os.kill(process.pid, signal.SIGINT)
     os.kill(process.pid, signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=300)
     assert process.returncode == 130
     assert project.left() == []
 
@@ -126,7 +126,7 @@ def test_the_next_run_gives_back_what_a_killed_one_left(project: Project) -> Non
 
 
 def test_clean_leaves_a_living_run_alone(project: Project) -> None:
-    document = project.write("long.json", suite("init", "deploy", {"step": "wait", "for": "60s"}))
+    document = project.write("long.json", suite("init", "deploy", {"step": "wait", "for": "600s"}))
     process = project.start("run", document, "--format", "none")
     try:
         until(
@@ -140,7 +140,7 @@ def test_clean_leaves_a_living_run_alone(project: Project) -> None:
         assert len(project.left()) > 3
     finally:
         os.kill(process.pid, signal.SIGTERM)
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
     assert project.left() == []
 
 
@@ -170,23 +170,23 @@ class NeverAnswers(Local):
 '''
 
 
-def on_provider(project: Project, name: str) -> Document:
+def on_provider(project: Project, name: str, *, deploy: float) -> Document:
     (project.folder / "providers.py").write_text(PROVIDERS)
-    project.write("trial.json", suite("init", "deploy", validate("cluster_status"), deadlines={"deploy": 3}))
+    project.write("trial.json", suite("init", "deploy", validate("cluster_status"), deadlines={"deploy": deploy}))
     project.seatrial("run", "trial.json", "--plugin", "providers.py", "--on", name, "--format", "none")
     row: Document = only(project.results()["results"])
     return row
 
 
 def test_a_provider_that_makes_the_thing_and_then_raises_leaves_nothing(project: Project) -> None:
-    row = on_provider(project, "raises_afterwards")
+    row = on_provider(project, "raises_afterwards", deploy=120)
     assert (row["verdict"], row["category"]) == ("unknown", "infrastructure")
     assert "500" in row["error"]
     assert project.left() == []
 
 
 def test_a_provider_that_never_answers_leaves_nothing(project: Project) -> None:
-    row = on_provider(project, "never_answers")
+    row = on_provider(project, "never_answers", deploy=5)
     assert row["verdict"] != "passed"
     assert project.left() == []
 

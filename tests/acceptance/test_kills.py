@@ -8,7 +8,7 @@ import pytest
 from benchmarks.kill_suites import MARK, PLACES
 from benchmarks.kills import kill
 from benchmarks.snapshots import Snapshot
-from tests.acceptance.harness import Project, processes_of
+from tests.acceptance.harness import Project, processes_of, until
 
 
 @pytest.mark.parametrize("place", ["local", "ssh", "preflight"])
@@ -22,14 +22,14 @@ def test_nothing_is_left_after_a_kill_or_it_is_said(place: str, number: int, tmp
 
 def test_the_comparison_sees_what_a_killed_run_left(project: Project) -> None:
     """Without `clean`: the search itself can find."""
-    step = {"step": "custom_command", "custom_command": f"env -i setsid {MARK} & sleep 60"}
+    step = {"step": "custom_command", "custom_command": f"env -i setsid {MARK} & sleep 600"}
     before = Snapshot.take()
     run = project.start(
         "run", project.write("a.json", {"test_suites": {"s": {"provider": "local", "workflow": [step]}}})
     )
     try:
-        while not any(MARK in line for line in Snapshot.take().since(before)):
-            assert run.poll() is None
+        until(lambda: any(MARK in line for line in Snapshot.take().since(before)), "the program")
+        assert run.poll() is None
         run.kill()
         run.communicate()
         fresh = Snapshot.take().since(before)

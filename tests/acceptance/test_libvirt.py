@@ -54,7 +54,7 @@ def test_the_classic_workflows_of_a_real_etcd_are_green_also_from_a_snapshot(pro
     suites = tables.part("classic", classic["test_suites"], one_in=2)
     classic["test_suites"] = {name: suite for name, suite in classic["test_suites"].items() if name in suites}
     document = project.write("classic.json", {**classic, "reuse": "snapshot"})
-    done = project.seatrial("run", document, "--on", "libvirt", "--parallel", "1", timeout=900)
+    done = project.seatrial("run", document, "--on", "libvirt", "--parallel", "1", timeout=1500)
     assert done.returncode == 0, done.stdout + done.stderr
     rows = project.results()["results"]
     assert [row["verdict"] for row in rows] == ["passed"] * len(suites)
@@ -101,7 +101,7 @@ def _told_of(project: Project) -> list[tuple[str, str]]:
 def test_killed_while_a_machine_boots_nothing_is_left_after_clean(project: Project, libvirtd: str) -> None:
     on_libvirt(project, libvirtd)
     running = project.start("run", project.write("trial.json", one_machine()), "--format", "none")
-    until(lambda: "running" in virsh(libvirtd, "list"), "the machine's start", 60)
+    until(lambda: "running" in virsh(libvirtd, "list"), "the machine's start", 240)
     running.send_signal(signal.SIGKILL)
     running.communicate()
     there = left_in_libvirt(libvirtd)(project)
@@ -126,7 +126,7 @@ def test_a_try_of_this_machine_that_was_killed_is_given_back_by_clean_and_by_the
     on_libvirt(project, libvirtd)
     for command in (["clean"], ["doctor", "libvirt", "--deadline", "180s"]):
         trying = project.start("doctor", "libvirt")
-        until(lambda: "seatrial-probe-" in virsh(libvirtd, "net-list", "--name"), "the try's network", 60)
+        until(lambda: "seatrial-probe-" in virsh(libvirtd, "net-list", "--name"), "the try's network", 240)
         trying.send_signal(signal.SIGKILL)
         trying.communicate()
         name = virsh(libvirtd, "net-list", "--name")
@@ -155,7 +155,7 @@ def mine(libvirtd: str) -> Iterator[dict[str, str]]:
 
 def _feed(uri: str, command: str, text: str) -> None:
     argv = ["virsh", "-q", "-c", uri, command, "/dev/stdin"]
-    subprocess.run(argv, input=text, text=True, capture_output=True, timeout=60, check=True)
+    subprocess.run(argv, input=text, text=True, capture_output=True, timeout=180, check=True)
 
 
 @tables.ON_MACHINES
@@ -164,9 +164,9 @@ def test_what_a_dead_run_made_and_never_recorded_is_found_and_given_back(
 ) -> None:
     on_libvirt(project, libvirtd)
     # First, for a run that begins gives back what dead ones left.
-    living = project.start("run", project.write("living.json", one_machine({"step": "wait", "for": "300s"})))
+    living = project.start("run", project.write("living.json", one_machine({"step": "wait", "for": "900s"})))
     try:
-        until(lambda: _waits(project), "the living run's wait", 120)
+        until(lambda: _waits(project), "the living run's wait", 300)
         nets = set(virsh(libvirtd, "net-list", "--name").split())
         assert killed_at_record(project, project.write("trial.json", one_machine()), NODE_IS_INTENDED, when="after")
         network = only([one for one in virsh(libvirtd, "net-list", "--name").split() if one not in nets])
@@ -192,7 +192,7 @@ def test_what_a_dead_run_made_and_never_recorded_is_found_and_given_back(
         virsh(libvirtd, "vol-delete", "--pool", POOL, mine["volume"])
     finally:
         os.killpg(living.pid, signal.SIGINT)
-        living.communicate(timeout=60)
+        living.communicate(timeout=300)
     assert len((project.runs()[0] / "ledger.jsonl").read_text().splitlines()) == RECORDS + 1
     assert_clean_leaves_nothing(project, [left_in_libvirt(libvirtd), Project.left], "after the living run")
 
@@ -252,7 +252,7 @@ def test_a_disk_of_this_host_that_fills_up_under_a_machine_is_unknown_and_says_s
 ) -> None:
     on_libvirt(project, libvirtd, folder=str(small_disk), room_mb=1)
     fill = "dd if=/dev/urandom of=/var/lib/seatrial/x bs=1M count=500; sync"
-    look = validate({"check": "command", "command": ["sh", "-c", fill], "on": "n11", "timeout": "60s"})
+    look = validate({"check": "command", "command": ["sh", "-c", fill], "on": "n11", "timeout": "180s"})
     error = _ends(project, one_machine(look), 3, "unknown")
     assert "free some disk space, or set providers.libvirt.folder elsewhere" in error
     assert left_in_libvirt(libvirtd)(project) == []
@@ -260,7 +260,7 @@ def test_a_disk_of_this_host_that_fills_up_under_a_machine_is_unknown_and_says_s
 
 def _ends(project: Project, document: Document, code: int, verdict: str) -> str:
     """Run it: so it has to end, and nothing of ours is left. What is said of it."""
-    done = project.seatrial("run", project.write("trial.json", document), "--format", "none", timeout=300)
+    done = project.seatrial("run", project.write("trial.json", document), "--format", "none", timeout=600)
     row = only(project.results()["results"])
     assert (done.returncode, row["verdict"]) == (code, verdict), f"{row['error']} {row['evidence']}"
     assert project.left() == []

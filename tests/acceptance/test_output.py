@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from tests.acceptance.harness import Document, Project, only, suite, until
@@ -13,7 +14,7 @@ TOKEN = "tokn-8Jq2LmZx4VbN7"
 SERVICE: Document = {
     "kind": "processes",
     "service": {"command": ["sleep", "1000"]},
-    "health": {"command": ["true"], "timeout": "30s"},
+    "health": {"command": ["true"], "timeout": "120s"},
 }
 STATUS = """if [ -e up ]; then echo '{"state": "running"}'; else echo '{"state": "destroyed"}'; fi"""
 
@@ -22,8 +23,12 @@ def deployer(**verbs: str) -> Document:
     return {"kind": "command", "cwd": ".", "status": STATUS, "destroy": "rm -f up", **verbs}
 
 
+def logs(project: Project) -> list[Path]:
+    return list(project.folder.glob(".seatrial/runs/*/*/test.log"))
+
+
 def log(project: Project) -> str:
-    return only(list(project.folder.glob(".seatrial/runs/*/*/test.log"))).read_text()
+    return only(logs(project)).read_text()
 
 
 def environment(project: Project, **more: str) -> Mapping[str, str]:
@@ -64,10 +69,10 @@ def test_output_is_in_its_file_and_shown_while_the_command_runs(by: str, project
             "run", project.write("a.json", document), "--verbose", env=environment(project, TOKEN=TOKEN), stdout=out
         )
         until(lambda: "| began with ***" in console.read_text(), "the first line on the console")
-        assert "began with ***\n" in log(project)
+        until(lambda: "began with ***\n" in log(project), "the first line in its file")
         assert "goes on" not in log(project)
         (project.folder / "go").touch()
-        run.communicate(timeout=60)
+        run.communicate(timeout=300)
         assert run.returncode == 0, console.read_text()
     assert "| goes on" in console.read_text()
     for path in (project.folder / ".seatrial").rglob("*"):
@@ -87,9 +92,9 @@ def test_without_verbose_the_console_has_no_output_of_a_command_that_passes(proj
 def test_the_output_of_an_interrupted_deploy_is_kept(project: Project) -> None:
     deploy = "touch up; echo half way; exec sleep 600"
     run = project.start("run", project.write("a.json", suite("deploy", system=deployer(deploy=deploy))))
-    until(lambda: list(project.folder.glob(".seatrial/runs/*/*/test.log")), "the first output")
+    until(lambda: any("half way\n" in file.read_text() for file in logs(project)), "the first output")
     run.terminate()
-    run.communicate(timeout=60)
+    run.communicate(timeout=300)
     assert "half way\n" in log(project)
 
 
@@ -100,7 +105,7 @@ def test_a_destroy_without_its_run_keeps_its_output_masked(project: Project) -> 
     run = project.start("run", project.write("a.json", suite("deploy", wait, system=system)), env=given)
     until(lambda: (project.folder / "begun").exists(), "the second step")
     run.kill()
-    run.communicate(timeout=60)
+    run.communicate(timeout=300)
     cleaned = project.seatrial("clean", env=given)
     assert cleaned.returncode == 0, cleaned.stdout
     (file,) = project.folder.glob(".seatrial/runs/*/*/destroy.log")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import signal
-import time
 
 import pytest
-from tests.acceptance.harness import Document, Project, kill_at_records, validate
+from tests.acceptance.harness import Document, Project, kill_at_records, until, validate
 
 PLUGIN = '''
 import shutil
@@ -98,13 +97,9 @@ def test_a_snapshot_that_does_not_come_back_is_said_and_every_suite_deploys(proj
 
 def test_a_signal_while_a_later_suite_has_the_cluster_gives_it_back(project: Project) -> None:
     process = project.start("run", *document(project, "one", "two", "three"))
-    give_up = time.monotonic() + 60
-    while not any(event["data"].get("op") == "reused" for event in project.events()):
-        assert time.monotonic() < give_up
-        assert process.poll() is None
-        time.sleep(0.05)
+    until(lambda: any(event["data"].get("op") == "reused" for event in project.events()), "the reuse", 300)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 130, out + err
     assert project.left() == []
 

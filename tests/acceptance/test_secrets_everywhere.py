@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import pytest
 from tests.acceptance import spelled_secrets
-from tests.acceptance.harness import Document, Project, processes_of, suite, until
+from tests.acceptance.harness import Document, Project, contents_below, processes_of, suite, until
 from tests.acceptance.spelled_secrets import SHARE, VALUES, declared, exposed, said, windows
 
 PARTS = windows()
@@ -194,9 +194,9 @@ def files(project: Project) -> dict[str, str]:
     """Every file that a run of the project made, its name and its content."""
     ours = ("plugin.py", "trial.json", "__pycache__", "up")
     return {
-        str(path.relative_to(project.folder)): path.read_bytes().decode("utf-8", "replace")
-        for path in project.folder.rglob("*")
-        if path.is_file() and not {*path.relative_to(project.folder).parts} & {*ours}
+        str(path.relative_to(project.folder)): content.decode("utf-8", "replace")
+        for path, content in contents_below(project.folder)
+        if not {*path.relative_to(project.folder).parts} & {*ours}
     }
 
 
@@ -212,7 +212,7 @@ def test_no_file_argument_list_event_or_answer_has_a_secret(project: Project) ->
         project.write("trial.json", document)
         with watching(project) as lists:
             done = project.seatrial("run", "trial.json", "--plugin", "plugin.py", "--format", "github", "--debug",
-                                    env=given(project), timeout=240)  # fmt: skip
+                                    env=given(project), timeout=600)  # fmt: skip
     assert done.returncode == 1, done.stdout + done.stderr
     told = {"console": done.stdout, "errors": done.stderr, "argument lists": "\n".join(lists)}
     forms = ("html", "junit", "ctrf", "json", "github", "annotations", "console")
@@ -229,14 +229,14 @@ def test_no_file_argument_list_event_or_answer_has_a_secret(project: Project) ->
 
 def test_a_killed_run_leaves_none_in_its_files_nor_does_its_cleaning(project: Project) -> None:
     """`clean` does not have the secrets: what the killed run wrote must be hidden already."""
-    sleeps = {"step": "wait", "for": 60}
+    sleeps = {"step": "wait", "for": 600}
     project.write(
         "trial.json",
         suite("init", "deploy", say("stdout"), say("stdout", on="n11"), sleeps, parameters={"cluster_size": 1}),
     )
     process = project.start("run", "trial.json", "--format", "none", env=given(project))
     try:
-        until(lambda: any(e["data"].get("type") == "wait" for e in project.events()), "the wait", 60)
+        until(lambda: any(e["data"].get("type") == "wait" for e in project.events()), "the wait", 300)
         process.kill()
         process.communicate()
         environs = {f"the environment of {what}": environ_of(pid) for pid, what in processes_of(project.folder)}

@@ -131,7 +131,7 @@ def test_seatrial_that_is_found_by_its_path_alone_finds_its_sample_too(project: 
     document = project.write("a.json", deployed())
     command = [sys._base_executable, "-S", "-m", "seatrial", "run", str(document)]  # type: ignore[attr-defined]
     done = subprocess.run(
-        command, cwd=project.folder, env=bare, capture_output=True, text=True, check=False, timeout=90
+        command, cwd=project.folder, env=bare, capture_output=True, text=True, check=False, timeout=300
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert project.left() == []
@@ -146,14 +146,21 @@ def test_the_node_of_a_doctor_that_goes_on_is_left_alone_and_that_of_a_killed_on
     def nodes() -> set[str]:
         return {one.folder for one in tree.find_tagged() if one.node.startswith(f"readiness-{doctor.pid}-")}
 
-    until(nodes, "the node that doctor tries")
-    doctor.send_signal(signal.SIGSTOP)
+    def stopped() -> set[str]:
+        """Whether it has its node, now that it stands still; if not, it goes on."""
+        doctor.send_signal(signal.SIGSTOP)
+        found = nodes()
+        if not found:
+            doctor.send_signal(signal.SIGCONT)
+        return found
+
+    until(stopped, "the node that doctor tries")
     (folder,) = nodes()
     cleaned = project.seatrial("clean")
     assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
     assert nodes() == {folder}, cleaned.stdout
     doctor.kill()
-    doctor.communicate(timeout=30)
+    doctor.communicate(timeout=120)
     cleaned = project.seatrial("clean")
     assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
     assert "of a killed `seatrial doctor`" in cleaned.stdout

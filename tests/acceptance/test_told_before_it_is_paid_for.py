@@ -75,15 +75,15 @@ def test_what_may_be_told_and_what_does_not_decide_is_accepted(project: Project,
 
 
 def test_a_deployment_without_a_way_in_ends_its_wait_at_once(project: Project) -> None:
-    """Nothing measures anything: the deadline of 40 s is not used."""
+    """Nothing measures anything: the deadline of 10 minutes is not used."""
     deploy = "deploy: \"echo 'n1 ansible_connection=local' > hosts.ini\""
-    text = document(f"{INVENTORY}, timeouts: {{deploy: 40s}}", "{step: deploy}").replace("deploy: touch ran", deploy)
+    text = document(f"{INVENTORY}, timeouts: {{deploy: 10m}}", "{step: deploy}").replace("deploy: touch ran", deploy)
     (project.folder / "a.yaml").write_text(text)
     done = project.seatrial("run", "a.yaml", "--format", "plain")
     assert done.returncode == 3, done.stdout + done.stderr
     result: dict[str, Any] = project.results()["results"][0]
     assert NEITHER in result["workflow_steps"][0]["error"]
-    assert result["duration"] < 30
+    assert result["duration"] < 120
     assert project.left() == []
 
 

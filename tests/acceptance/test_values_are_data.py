@@ -84,7 +84,7 @@ def document(url: str, folder: Path) -> dict[str, Any]:
         {"step": "custom_command", "id": "said", "custom_command": says},
         {"step": "set", "values": {"v": "${{ steps.said.outputs.stdout }}", "l": ["${{ steps.said.outputs.stdout }}"]}},
         {"step": "deploy"},
-        {"step": "stop_node", "target_node": "n1", "allow_failure": True, "timeout": "3s"},
+        {"step": "stop_node", "target_node": "n1", "allow_failure": True, "timeout": "10s"},
         {"step": "custom_command", "id": "again", "custom_command": [*shows, "${{ vars.v }}", "<${{ vars.l[0] }}>"],
          "env": {"V": "${{ vars.v }}"}, "stdin": "${{ vars.v }}", "outputs": {"size": "size(outputs.stdout)"}},
         {"step": "validate", "checks": [
@@ -98,7 +98,7 @@ def document(url: str, folder: Path) -> dict[str, Any]:
     ]  # fmt: skip
     return {
         "provider": "local",
-        "deadlines": {"deploy": "20s", "stop": "1s", "destroy": "20s"},
+        "deadlines": {"deploy": "120s", "stop": "6s", "destroy": "120s"},
         "system": {
             "kind": "command",
             "deploy": asked("deploy", "${{ vars.v }}"),
