@@ -133,7 +133,7 @@ def test_what_strangers_do_meanwhile_is_told_and_decides_nothing(project: InClus
     suites = {"s": waiting, "t": strict, "u": allowed}
     running = project.start("run", project.write("flows.json", {"test_suites": suites}), "--parallel", 3)
     try:
-        until((project.folder / "ready").exists, "the flow")
+        until((project.folder / "ready").exists, "the flow", 300)
         project.put(role)
         project.kubectl("delete", "clusterrole", role["metadata"]["name"])
         (project.folder / "done").touch()
