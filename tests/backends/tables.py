@@ -37,7 +37,7 @@ def every() -> bool:
 
 
 def more() -> bool:
-    """Whether four times as many rows are run as otherwise."""
+    """Whether twice as many rows are run as otherwise."""
     return bool(os.environ.get(MORE))
 
 
@@ -61,7 +61,7 @@ def drawn(tests: Iterable[tuple[str, str, int]], seed: str) -> set[str]:
         tables[table, one_in].append(id)
     kept: set[str] = set()
     for (table, one_in), ids in tables.items():
-        wanted = len(ids) / max(1, one_in // 4 if more() else one_in)
+        wanted = len(ids) / max(1, one_in // 2 if more() else one_in)
         size = min(len(ids), max(LEAST, round(wanted)))
         kept.update(random.Random(f"{seed} {table}").sample(ids, size))
     return kept
