@@ -27,13 +27,13 @@ from benchmarks.kill_suites import MARK, PLACES, Place, write
 from benchmarks.snapshots import Snapshot
 from tests.acceptance.harness import Project, processes_of
 
-SLOWEST = 240.0
+SLOWEST = 120.0
 """Seconds for the end of a run after a signal, and of a `clean`."""
 
 LEFT = 4
 """The exit code of `clean` when it says what it could not remove."""
 
-SETTLE = 60.0
+SETTLE = 20.0
 """Seconds for the kernel and the container engine to finish what was ended."""
 
 
