@@ -73,6 +73,10 @@ async def proxy(host: str, port: int) -> AsyncIterator[Proxy]:
         yield made
     finally:
         made.closed = True
+        # What asyncio accepts in the moment in which its server is closed stays open.
+        for listening in server.sockets:
+            asyncio.get_running_loop().remove_reader(listening.fileno())
+        await asyncio.sleep(0)
         server.close()
         made.cut()
         await asyncio.sleep(0)

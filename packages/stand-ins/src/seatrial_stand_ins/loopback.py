@@ -21,6 +21,27 @@ SECONDS = 60.0
 """Timeout of the server's start and end."""
 
 
+def leaving_nothing(config: Any) -> Any:
+    """A server of uvicorn whose end leaves no connection open."""
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            # asyncio never closes a connection that it accepts in the moment in which its server is closed: accept no
+            # more, and give those that were accepted the two turns that they need.
+            for server in self.servers:
+                for listening in server.sockets:
+                    asyncio.get_running_loop().remove_reader(listening.fileno())
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            await super().shutdown(sockets)
+            # A client with an idle connection over TLS would hold the end back for half a minute.
+            for connection in list(self.server_state.connections):
+                connection.transport.abort()
+
+    return Server(config)
+
+
 class LoopbackServer:
     """`with … as server:`; a subclass answers requests, and may open and close what is behind it."""
 
@@ -95,12 +116,9 @@ class LoopbackServer:
                 )
                 if self._tls:
                     self._certify(config, folder)
-                self._server = uvicorn.Server(config)
+                self._server = leaving_nothing(config)
                 self._up.set()
                 await self._server.serve(sockets=[listening])
-                # A client with an idle connection over TLS would hold the end back for half a minute.
-                for connection in list(self._server.server_state.connections):
-                    connection.transport.abort()
         finally:
             await self.close()
 

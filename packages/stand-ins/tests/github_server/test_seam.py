@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -161,6 +162,24 @@ def test_a_job_that_waits_for_its_own_run_is_cancelled_as_a_deadlock() -> None:
         (job,) = client.get(f"/actions/runs/{number}/jobs")["jobs"]
         (remark,) = client.get(f"/check-runs/{job['id']}/annotations")
         assert "a deadlock for concurrency group 'deploy-acme/notes' was detected" in remark["message"]
+
+
+def test_connections_that_come_just_as_it_stops_are_closed() -> None:
+    clients: list[socket.socket] = []
+    with GitHubServer() as server:
+        loop, stop = server._loop, server._stop
+        assert loop is not None
+        assert stop is not None
+
+        def arrive() -> None:
+            clients.extend(socket.create_connection(("127.0.0.1", server.port), timeout=20) for _ in range(4))
+            loop.call_soon(stop.set)  # they are accepted in the same turn
+
+        loop.call_soon_threadsafe(arrive)
+        server._thread.join(60)
+    for client in clients:
+        with client:
+            assert client.recv(1) == b""
 
 
 def test_the_scripted_runner_and_a_function_are_runners() -> None:

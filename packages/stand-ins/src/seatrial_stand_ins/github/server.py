@@ -24,6 +24,7 @@ from seatrial_stand_ins.github.scratch import scratch
 from seatrial_stand_ins.github.scripted import Scripted
 from seatrial_stand_ins.github.seam import Runner
 from seatrial_stand_ins.github.storage import Storage
+from seatrial_stand_ins.loopback import leaving_nothing
 
 T = TypeVar("T")
 PATIENCE = 120.0
@@ -109,7 +110,7 @@ class GitHubServer:
             Door(self._forge, check_answers=self._check), log_config=None, log_level="critical", lifespan="off",
             ws="none", access_log=False, timeout_graceful_shutdown=1, **options,
         )  # fmt: skip
-        serving = uvicorn.Server(config)
+        serving = leaving_nothing(config)
         serving.install_signal_handlers = lambda: None
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self._live(serving, sockets)), name="github-server", daemon=True
