@@ -6,6 +6,7 @@ its process however that ends. `python -m scripts.cluster.shared FOLDER` is the 
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import fcntl
 import json
@@ -37,6 +38,13 @@ START = 400.0
 
 _keeper: dict[Path, subprocess.Popen[bytes]] = {}
 """The keepers that this process has started; they outlive it while others need them."""
+
+
+@atexit.register
+def _let_go() -> None:
+    for keeper in _keeper.values():
+        if keeper.poll() is None:
+            keeper.returncode = 0  # it is nobody's to wait for
 
 
 class Use:

@@ -80,6 +80,7 @@ async def supervised(ctx: Makes) -> Supervisor:
     detail: dict[str, object] = {"pid": 0, "started": "", "cgroup": cgroups.foreseen(ctx.trial_id)}
 
     async def start() -> None:
+        let_go(ctx.trial_id)  # one that something killed
         supervisor = _supervisors[ctx.trial_id] = Supervisor(ctx.trial_id, {**known_by, TAG: ctx.trial_id})
         detail.update(pid=supervisor.pid, started=supervisor.started, cgroup=supervisor.cgroup)
 
