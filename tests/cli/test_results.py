@@ -122,7 +122,7 @@ def test_a_killed_run_is_shown_as_such_until_clean_gives_back_what_it_made(
         assert "still active" in seatrial("clean").stdout
     finally:
         killed.send_signal(signal.SIGKILL)
-        killed.wait(timeout=20)
+        killed.wait(timeout=60)
     dead = seatrial("inspect").stdout
     assert "unfinished: the run was killed" in dead
     assert "seatrial clean r" in dead
@@ -139,7 +139,9 @@ def wait_for_step(project: Path, step: str, seconds: float = 60) -> None:
     give_up = time.monotonic() + seconds
     while time.monotonic() < give_up:
         for journal in (project / ".seatrial" / "runs").glob("*/events.jsonl"):
-            lines = [line for line in journal.read_text().splitlines() if '"step_started"' in line]
+            lines = [
+                line for line in journal.read_text().splitlines() if '"step_started"' in line and line.endswith("}")
+            ]
             if any(json.loads(line)["data"]["type"] == step for line in lines):
                 return
         time.sleep(0.02)

@@ -20,7 +20,7 @@ from seatrial.testing import FakeProvider, World, fake_registry, virtual_time
 from seatrial.testing.fakes import FakeSettings
 
 
-def eventually(look, what, within=10.0):
+def eventually(look, what, within=30.0):
     deadline = time.monotonic() + within
     while not (answer := look()):
         assert time.monotonic() < deadline, what

@@ -23,10 +23,11 @@ def ran(*argv: str, **options: object) -> Finished:
     return asyncio.run(run(list(argv), **options))  # type: ignore[arg-type]
 
 
-def until(holds: Callable[[], bool], seconds: float = 5.0) -> None:
+def until(holds: Callable[[], bool], seconds: float = 30.0) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "it did not come to hold"
+        time.sleep(0.002)
 
 
 def gone(pid: int) -> bool:
@@ -99,16 +100,16 @@ def test_the_process_id_is_told_before_the_end_and_leads_a_group_of_its_own() ->
 
 def test_a_program_that_takes_too_long_is_ended_with_its_children_and_what_it_said_is_kept() -> None:
     begun = time.monotonic()
-    with pytest.raises(TimedOut, match=r"0\.3 s") as caught:
-        ran("sh", "-c", "sleep 60 & echo $!; echo err >&2; wait", timeout=0.3)
-    assert time.monotonic() - begun < 2
+    with pytest.raises(TimedOut, match=r"2 s") as caught:  # long enough for it to say something
+        ran("sh", "-c", "sleep 60 & echo $!; echo err >&2; wait", timeout=2)
+    assert time.monotonic() - begun < 30
     assert caught.value.stderr == "err\n"
     until(lambda: gone(int(caught.value.stdout)))
 
 
 def test_a_group_that_ignores_the_first_signal_is_killed_after_the_grace() -> None:
     with pytest.raises(TimedOut) as caught:
-        ran("sh", "-c", "trap '' TERM; sleep 60 & echo $!; wait; wait", timeout=0.2, grace=0.2)
+        ran("sh", "-c", "trap '' TERM; sleep 60 & echo $!; wait; wait", timeout=2, grace=0.2)
     until(lambda: gone(int(caught.value.stdout)))
 
 
@@ -117,7 +118,7 @@ def test_a_child_that_puts_things_in_order_has_the_grace_though_its_parent_is_de
     slow = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done"
     child = f"trap '{slow}; echo done > {tidy}; exit' TERM; sleep 60 & wait"
     with pytest.raises(TimedOut):
-        ran("sh", "-c", 'sh -c "$CHILD" & wait', env={**os.environ, "CHILD": child}, timeout=0.4, grace=10)
+        ran("sh", "-c", 'sh -c "$CHILD" & wait', env={**os.environ, "CHILD": child}, timeout=2, grace=60)
     assert tidy.read_text() == "done\n"
 
 
@@ -161,7 +162,7 @@ def test_cancelling_twice_kills_at_once() -> None:
 
     begun = time.monotonic()
     asyncio.run(main())
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 20  # the grace is 30 s
     assert gone(pids[0])
 
 
@@ -180,7 +181,7 @@ def test_a_callback_that_raises_does_not_leave_the_program_behind() -> None:
 def test_a_program_left_in_the_background_on_purpose_is_not_waited_for_and_lives() -> None:
     begun = time.monotonic()
     done = ran("sh", "-c", "sleep 60 & echo $!")
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 30
     pid = int(done.stdout)
     try:
         assert not gone(pid)
@@ -262,15 +263,14 @@ def test_many_runs_cost_little_more_than_the_spawns_themselves() -> None:
 
 
 def test_what_was_printed_right_before_it_was_cancelled_is_kept(tmp_path):
-    whole = tmp_path / "whole"
+    whole, printed = tmp_path / "whole", tmp_path / "printed"
 
     async def scene():
         begun = asyncio.Event()
-        command = ["sh", "-c", "echo so far; echo more >&2; exec sleep 60"]
+        command = ["sh", "-c", f"echo so far; echo more >&2; : >{printed}; exec sleep 60"]
         task = asyncio.create_task(run(command, whole=whole, started=lambda _: begun.set()))
         await begun.wait()
-        # Blocked for longer than it takes the program to print, so that nothing can be read before it is cancelled.
-        time.sleep(0.3)  # noqa: ASYNC251
+        until(printed.exists)  # it blocks the loop, so that nothing can be read before it is cancelled
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task

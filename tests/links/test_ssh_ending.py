@@ -34,7 +34,7 @@ def alive(pid: str) -> bool:
 
 async def until(path: Path) -> str:
     """The content of a file, once it has one."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not (path.exists() and path.read_text().strip()):
             await asyncio.sleep(0.01)
     return path.read_text().strip()
@@ -67,8 +67,8 @@ def test_a_command_ends_when_it_ends_and_not_when_a_process_that_it_left_closes_
 def test_what_timed_out_is_dead_before_anything_else_begins(tmp_path: Path, command: str) -> None:
     async def act(server: Server, link: SSHLink) -> None:
         other = (await link.run("sleep 300 >/dev/null 2>&1 & echo $!")).stdout.strip()
-        running = link.run(f"echo so far; echo err >&2; {command.format(tmp_path / 'pid')}", timeout=1)
-        with pytest.raises(TimedOut, match=r"did not end within 1 s") as late:
+        running = link.run(f"echo so far; echo err >&2; {command.format(tmp_path / 'pid')}", timeout=3)
+        with pytest.raises(TimedOut, match=r"did not end within 3 s") as late:
             await running
         assert (late.value.stdout, late.value.stderr) == ("so far\n", "err\n")
         assert not alive(await until(tmp_path / "pid"))
@@ -95,7 +95,7 @@ def test_with_one_session_at_a_time_a_timed_out_command_is_ended_all_the_same(tm
     async def act(server: Server, link: SSHLink) -> None:
         server.max_sessions = 2  # one of each connection: the server of the tests counts all together
         with pytest.raises(TimedOut):
-            await link.run(f"echo $$ >{tmp_path / 'pid'}; exec sleep 300", timeout=1)
+            await link.run(f"echo $$ >{tmp_path / 'pid'}; exec sleep 300", timeout=3)
         assert not alive(await until(tmp_path / "pid"))
         assert (await link.run(["true"])).ok
 
@@ -110,9 +110,9 @@ def test_what_cannot_be_ended_is_unknown_and_named(tmp_path: Path, monkeypatch: 
         with monkeypatch.context() as patched:
             patched.setattr(ending, "of_commands", stays)
             with pytest.raises(
-                CannotTell, match=r"did not end within 1 s, and could not be ended: .*do not end: 7 \(db\)"
+                CannotTell, match=r"did not end within 3 s, and could not be ended: .*do not end: 7 \(db\)"
             ):
-                await link.run(f"echo $$ >{tmp_path / 'pid'}; exec sleep 300", timeout=1)
+                await link.run(f"echo $$ >{tmp_path / 'pid'}; exec sleep 300", timeout=3)
             with pytest.raises(CannotTell, match="do not end"):  # nothing begins beside it
                 await link.run(["true"])
         pid = await until(tmp_path / "pid")
@@ -133,7 +133,7 @@ def test_a_command_that_timed_out_on_a_silent_node_is_ended_before_the_next(
         with monkeypatch.context() as patched:
             patched.setattr(SSHLink, "_end", silent)
             with pytest.raises(TimedOut):
-                await link.run(f"echo $$ >{tmp_path / 'pid'}; exec sleep 300", timeout=1)
+                await link.run(f"echo $$ >{tmp_path / 'pid'}; exec sleep 300", timeout=3)
         pid = await until(tmp_path / "pid")
         assert alive(pid)
         assert (await link.run(["true"])).ok

@@ -61,11 +61,11 @@ def test_a_server_that_opens_no_session_at_all_is_unknown_and_never_silence(
 def test_waiting_for_a_session_is_no_silence_of_the_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def act(server: Server, link: SSHLink) -> None:
         server.max_sessions = 1
-        long = asyncio.create_task(link.run("wait 0.8"))
-        async with asyncio.timeout(5):
+        long = asyncio.create_task(link.run("wait 3"))
+        async with asyncio.timeout(20):
             while not server._sessions:
                 await asyncio.sleep(0.01)
-        assert (await link.run(["true"], timeout=0.5)).ok  # its own time begins with its session
+        assert (await link.run(["true"], timeout=2)).ok  # its own time begins with its session
         assert (await long).ok
         monkeypatch.setattr("seatrial.links.ssh.WAIT", 0.2)
         long = asyncio.create_task(link.run("wait 1"))

@@ -121,7 +121,7 @@ def test_a_message_shows_the_users_command_and_not_its_variables(tmp_path: Path)
         fifo = tmp_path / "fifo"
         os.mkfifo(fifo)
         running = asyncio.create_task(link.run(f"echo >{tmp_path}/begun; cat {fifo}", env={"E2E_RUN_ID": "t1"}))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not (tmp_path / "begun").exists():
                 await asyncio.sleep(0.01)
         link.abort()

@@ -109,7 +109,7 @@ async def agent(project: Project, *arguments: str) -> AsyncIterator[Agent]:
 
 def played(work: Callable[[], Awaitable[None]]) -> None:
     async def limited() -> None:
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(240):
             await work()
 
     asyncio.run(limited())
@@ -304,7 +304,7 @@ def test_when_the_client_goes_away_its_run_ends_and_gives_everything_back(projec
                 os.kill(int((project.folder.parent / "pid").read_text()), signal.SIGKILL)
 
     played(play)
-    until(lambda: project.left() == [], "the end of all that it started", 20)
+    until(lambda: project.left() == [], "the end of all that it started", 60)
     assert project.results()["interrupted"] == "SIGTERM"
 
 
@@ -418,8 +418,8 @@ def test_nothing_but_the_protocol_is_on_standard_output(project: Project) -> Non
     assert server.stdout is not None
     answers = [json.loads(server.stdout.readline()) for _ in range(2)]
     began = time.monotonic()
-    out, err = server.communicate(timeout=20)
-    assert time.monotonic() - began < 5
+    out, err = server.communicate(timeout=90)
+    assert time.monotonic() - began < 30
     assert out == ""
     assert [one["id"] for one in answers] == [1, 2]
     assert "local-workflow-one_node" in answers[1]["result"]["content"][0]["text"]

@@ -78,7 +78,7 @@ def test_in_a_loop_it_draws_by_the_loop_s_timer_and_leaves_no_timer_behind() -> 
         report = Live(out)
         for event in Story().plan(name="project").begin().start("1").events:
             report.on(event)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while "project" not in out.getvalue() or "1 running" not in out.getvalue():
                 await asyncio.sleep(0.01)
         report.close()

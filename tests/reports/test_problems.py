@@ -190,9 +190,9 @@ def test_no_output_breaks_a_matcher_or_takes_it_long(name: str) -> None:
 
     hard = ["a" * 50_000, "a/" * 20_000 + ":1", "(" * 20_000, "_" * 20_000, 'File "' + "x" * 20_000, "E " * 10_000,
             "FAILED " + "a" * 20_000, "Error" * 5_000, "\x00\ud800:1: x", "a.b:1: " + "x" * 50_000]  # fmt: skip
-    begun = time.monotonic()
+    begun = time.process_time()
     problem_matchers.find("\n".join(hard * 2), "", name)
-    assert time.monotonic() - begun < 5
+    assert time.process_time() - begun < 5
 
 
 ESLINT = """

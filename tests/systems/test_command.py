@@ -227,7 +227,7 @@ def test_a_destroy_that_fails_raises_and_the_deployment_stays_in_the_ledger(tmp_
 
 def test_an_overrun_ends_the_whole_process_group(tmp_path):
     async def scenario():
-        ctx = make(tmp_path, shell(deploy="sleep 300 & echo $! > child; wait") | {"timeouts": {"deploy": "500ms"}})
+        ctx = make(tmp_path, shell(deploy="sleep 300 & echo $! > child; wait") | {"timeouts": {"deploy": "3s"}})
         with pytest.raises(Overrun):
             await ctx.system.deploy(ctx)
         child = int((ctx.deploy_dir / "child").read_text())
@@ -247,7 +247,7 @@ def test_a_verb_at_its_deadline_gives_its_own_lock_back_before_it_is_killed(tmp_
     script.write_text("trap 'sleep 2.5; rm lock; exit 1' TERM\ntouch lock\nsleep 300 &\nwait\n")
 
     async def trial():
-        ctx = make(tmp_path, shell(deploy=f"{launcher}sh {script}") | {"timeouts": {"deploy": "500ms"}})
+        ctx = make(tmp_path, shell(deploy=f"{launcher}sh {script}") | {"timeouts": {"deploy": "3s"}})
         ctx.deploy_dir.mkdir(parents=True, exist_ok=True)
         with pytest.raises(Overrun):
             await ctx.system.deploy(ctx)
@@ -259,7 +259,7 @@ def test_a_verb_at_its_deadline_gives_its_own_lock_back_before_it_is_killed(tmp_
 def test_a_verb_that_does_not_end_by_itself_is_killed_after_its_grace(tmp_path):
     async def trial():
         deploy = "trap '' TERM; echo $$ > pid; while :; do sleep 1; done"
-        ctx = make(tmp_path, shell(deploy=deploy) | {"timeouts": {"deploy": "500ms"}, "grace": "300ms"})
+        ctx = make(tmp_path, shell(deploy=deploy) | {"timeouts": {"deploy": "3s"}, "grace": "300ms"})
         ctx.deploy_dir.mkdir(parents=True, exist_ok=True)
         with pytest.raises(Overrun):
             await ctx.system.deploy(ctx)

@@ -21,7 +21,7 @@ from seatrial.providers.local import tree
 from seatrial.providers.local.confinement import FORCE, NAMESPACES
 
 
-def eventually(look: Callable[[], Any], what: str, within: float = 8.0) -> Any:
+def eventually(look: Callable[[], Any], what: str, within: float = 40.0) -> Any:
     """The first true answer; fails after `within` seconds."""
     deadline = time.monotonic() + within
     while not (answer := look()):
@@ -87,7 +87,7 @@ class Machine:
     def state(self) -> dict[str, Any]:
         return tree.read_state(self.folder)
 
-    def ended(self, within: float = 8.0) -> int:
+    def ended(self, within: float = 40.0) -> int:
         """The box's exit code."""
         assert self.box is not None
         return self.box.wait(within)
@@ -107,7 +107,7 @@ class Machine:
         given = {"username": "root", "client_keys": [self.key], "known_hosts": known, "config": None} | options
         return asyncssh.connect(self.address, self.port, **given)
 
-    def ssh(self, command: str, *, timeout: float = 10.0, **options: Any) -> Any:
+    def ssh(self, command: str, *, timeout: float = 60.0, **options: Any) -> Any:
         """Run one command; asyncssh's completed process (exit_status None when the connection broke)."""
 
         async def run() -> Any:
@@ -134,7 +134,7 @@ class Machine:
     def destroy(self) -> None:
         tree.kill_tree(self.state, self.tag)
         if self.box is not None:
-            self.box.wait(5)
+            self.box.wait(60)
 
 
 def _free_port(address: str) -> int:

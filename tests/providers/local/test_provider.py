@@ -208,7 +208,7 @@ def test_powers_in_the_guest(trial, settings):
     asyncio.run(go())
 
 
-async def soon(look, within=10):
+async def soon(look, within=30):
     async with asyncio.timeout(within):
         while not await look():
             await asyncio.sleep(0.01)
@@ -217,7 +217,7 @@ async def soon(look, within=10):
 async def answers(local, node):
     link = local.link(node)
     try:
-        return (await link.run(["true"], timeout=5)).ok
+        return (await link.run(["true"], timeout=20)).ok
     except CannotTell:
         return False
     finally:

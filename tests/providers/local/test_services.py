@@ -55,9 +55,11 @@ def test_a_definition_that_is_no_service_is_refused_with_its_file(make):
 
 
 def test_a_service_has_the_run_in_its_environment_and_the_power_programs_first_in_its_path(make, until):
-    argv = ["/bin/sh", "-c", "env; exec sleep 1000"]
+    argv = ["/bin/sh", "-c", "env; echo WHOLE=yes; exec sleep 1000"]
     machine = make(web={"argv": argv, "env": {"PATH": "/usr/bin:/bin"}}).power_on()
-    text = until((machine.folder / "log/web.log").read_text, "its environment")
+    log = machine.folder / "log/web.log"
+    until(lambda: log.exists() and log.read_text().endswith("WHOLE=yes\n"), "its environment")
+    text = log.read_text()
     env = dict(line.split("=", 1) for line in text.splitlines())
     assert env["SEATRIAL_NODE"] == machine.tag
     assert env["E2E_RUN_ID"] == f"{machine.run_id}-t"

@@ -37,7 +37,7 @@ def test_a_command_runs_in_the_home_of_the_node(make):
 
 def test_a_background_process_does_not_hold_the_session_open(make, mark, asleep, until):
     machine = make().power_on()
-    assert machine.ssh(f"sleep {mark} & echo started", timeout=5).stdout == "started\n"
+    assert machine.ssh(f"sleep {mark} & echo started", timeout=30).stdout == "started\n"
     until(lambda: asleep(mark), "the command in the background")
 
 
@@ -59,7 +59,7 @@ def test_a_signal_from_the_client_reaches_the_command(make):
     machine = make().power_on()
 
     async def go() -> str:
-        async with asyncio.timeout(5), machine.connect() as connection:
+        async with asyncio.timeout(30), machine.connect() as connection:
             process = await connection.create_process(
                 "trap 'echo caught; exit 0' USR1; echo ready; while :; do sleep 0.01; done"
             )
@@ -95,7 +95,7 @@ def test_a_fifo_among_the_files_is_no_file_and_does_not_stop_the_server(make, tm
     (machine.folder / "home/link").symlink_to("fifo")
 
     async def go() -> None:
-        async with asyncio.timeout(10), machine.connect() as connection, connection.start_sftp_client() as sftp:
+        async with asyncio.timeout(60), machine.connect() as connection, connection.start_sftp_client() as sftp:
             for name in ("fifo", "link"):
                 with pytest.raises(asyncssh.SFTPFailure, match="not a regular file"):
                     await sftp.open(name)
@@ -117,7 +117,7 @@ def test_files_go_in_by_openssh_scp(make, tmp_path, protocol):
     (tmp_path / "in").write_text("hello")
     options = [f"-oUserKnownHostsFile={tmp_path / 'known'}", "-oStrictHostKeyChecking=yes", "-oBatchMode=yes"]
     argv = ["scp", *protocol, "-q", "-F", "/dev/null", *options, "-i", str(tmp_path / "key"), "-P", str(machine.port)]
-    subprocess.run([*argv, str(tmp_path / "in"), f"root@{machine.address}:copy"], check=True, timeout=20)
+    subprocess.run([*argv, str(tmp_path / "in"), f"root@{machine.address}:copy"], check=True, timeout=60)
     assert (machine.folder / "home/copy").read_text() == "hello"
 
 

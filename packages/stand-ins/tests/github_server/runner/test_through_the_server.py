@@ -121,7 +121,7 @@ class Client:
         return answer.json() if "json" in answer.headers["content-type"] else answer
 
     def until(self, run: int, ready: Callable[[Any], bool]) -> Any:
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while not ready(found := self.get(f"actions/runs/{run}")):
             assert time.monotonic() < until, found
             time.sleep(0.05)
