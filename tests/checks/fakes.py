@@ -12,7 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from tests.steps.fakes import STARTED
+from tests.steps.fakes import STARTED, TRIAL
 
 from seatrial import expressions
 from seatrial.engine.poll import poll
@@ -128,7 +128,7 @@ class FakeContext:
         self.suite = SimpleNamespace(system=SimpleNamespace(settings=None), parameters={})
         self.document_folder = folder or Path("/")
         self.state = folder or Path("/")
-        self.trial_id, self.step = "trial", "1"
+        self.trial_id, self.step = TRIAL, "1"
         self.trust, self.was_up = "measured", True
         self.hidden: list[str] = []
         trouble = trouble or {}

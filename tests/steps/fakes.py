@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -279,11 +280,15 @@ class Kept:
         return text
 
 
+TRIAL = f"t{uuid.uuid4().hex[:16]}"
+"""The id of the fake trials of this process. A cgroup of this host bears it, which `end_programs` empties."""
+
+
 class Fake:
     """What spi.Context promises, as far as the built-in steps need it."""
 
     run_id = "run"
-    trial_id = "trial"
+    trial_id = TRIAL
     deployment_id = "deployment"
 
     def __init__(self, folder: Path, names: Sequence[str] = ("n11", "n12", "n13")) -> None:

@@ -27,8 +27,8 @@ def test_arguments_go_to_the_program_as_they_are_in_the_documents_folder(tmp_pat
     ctx = FakeContext(tmp_path)
     command = CustomCommand(custom_command=("./scripts/show.sh", "a b"), env={"EXTRA": "more"})
     outputs = within(lambda: command.run(ctx))
-    assert outputs == {"exit_code": 0, "stdout": f"{tmp_path}\na b\ntrial more", "stderr": "oops"}
-    assert ctx.outputs == [("command", f"{tmp_path}\na b\ntrial more\noops\n")]
+    assert outputs == {"exit_code": 0, "stdout": f"{tmp_path}\na b\n{ctx.trial_id} more", "stderr": "oops"}
+    assert ctx.outputs == [("command", f"{tmp_path}\na b\n{ctx.trial_id} more\noops\n")]
 
 
 def test_a_string_goes_to_the_shell_and_json_is_read(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_on_runs_over_the_links_of_the_nodes_with_the_runs_names(tmp_path: Path)
     outputs = within(lambda: CustomCommand(custom_command="hostname", on="n11,n12").run(ctx))
     assert outputs["stdout"] == "n11"
     assert outputs["nodes"]["n12"]["stdout"] == "n12"
-    assert ctx.links["n12"].seen[0]["env"] == {"E2E_RUN_ID": "trial", "SEATRIAL_RUN_ID": "run"}
+    assert ctx.links["n12"].seen[0]["env"] == {"E2E_RUN_ID": ctx.trial_id, "SEATRIAL_RUN_ID": "run"}
 
 
 def test_on_names_the_node_that_failed(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_what_was_brought_back_and_does_not_run_is_dropped_and_deployed_anew(tmp
     ctx.drop_cluster = drop
     outputs = within(lambda: Deploy().run(ctx))
     assert ctx.system.calls == ["deploy", "before_outage"]
-    assert (outputs["reused"], outputs["deployed_by"]) == (False, "trial")
+    assert (outputs["reused"], outputs["deployed_by"]) == (False, ctx.trial_id)
     assert "dropped: corrupt" in ctx.said
 
 
