@@ -143,6 +143,29 @@ def test_a_script_named_by_the_command_is_an_input(kept: Project, run: Any) -> N
     assert one(kept, check) == "failed"
 
 
+@pytest.mark.parametrize("run", [["tool", "x"], "tool", "sh check.sh", ". ./check.sh", "make lint"])
+def test_the_program_behind_a_shell_script_is_another_program_when_it_changes(
+    kept: Project, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{kept.folder}/bin:{os.environ['PATH']}")
+    (kept.folder / "bin").mkdir()
+
+    def program(name: str, text: str) -> None:
+        (kept.folder / "bin" / name).write_text(text)
+        (kept.folder / "bin" / name).chmod(0o755)
+
+    program("tool", '#!/usr/bin/env sh\nset -e\n[ -z "$DEBUG" ] || echo "$0"\nexec nice -n 1 wrapped "$@"\n')
+    program("wrapped", f'#!/bin/sh\nif true; then exec {kept.folder}/bin/real --to "$1"; fi\n')
+    program("real", "#!/usr/bin/env python3\n")
+    (kept.folder / "check.sh").write_text("tool x\n")
+    (kept.folder / "makefile").write_text("lint:\n\tsh check.sh\n")
+    (kept.folder / "in.txt").write_text("x")
+    check = {"run": run, "inputs": ["in.txt"]}
+    assert [one(kept, check), one(kept, check)] == ["passed", "cached"]
+    program("real", "#!/usr/bin/env python3\nraise SystemExit(1)\n")
+    assert one(kept, check) == "failed"
+
+
 def test_a_tool_of_an_unknown_version_is_not_kept_without_its_version(kept: Project) -> None:
     (kept.folder / "bin").mkdir()
     for name in ("uvx", "npx"):

@@ -19,6 +19,7 @@ from tests.backends.session import missing
 from tests.checks.fakes import FakeContext, look, verdict
 from tests.links.test_tcp import closed_port
 
+from seatrial.checks import sql
 from seatrial.checks.sql import Sql
 from seatrial.errors import CannotTell, ExtraMissing
 
@@ -80,6 +81,20 @@ def test_a_query_that_takes_too_long_fails_and_is_ended(tmp_path: Path) -> None:
     seen = look(Sql(url="sqlite://", query=endless, timeout=0.3), FakeContext(tmp_path))  # type: ignore[arg-type]
     assert (seen.verdict, seen.category) == ("failed", "timeout")
     assert time.monotonic() - begun < 30
+
+
+def test_a_driver_that_is_slow_to_import_costs_the_database_no_time(
+    sqlite: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = sql._engine
+
+    def slowly(*arguments: Any) -> Any:
+        time.sleep(2.2)  # past the check's own deadline, which is 2 s longer than the database's
+        return made(*arguments)
+
+    monkeypatch.setattr(sql, "_engine", slowly)
+    check = Sql(url="sqlite:///ship.db", query="SELECT 1", value=1, timeout=0.1)  # type: ignore[arg-type]
+    assert verdict(check, FakeContext(sqlite)) == "passed"
 
 
 def test_more_rows_than_are_read_are_unknown(tmp_path: Path) -> None:

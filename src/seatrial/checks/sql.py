@@ -108,22 +108,25 @@ class Sql:
 async def ask(url: str, query: str, timeout: float, folder: Path) -> tuple[list[str], list[list[object]]] | Observation:
     """Columns and rows (one more than LIMIT at most), or an observation of the database's error; CannotTell for
     mistakes of the test. In a thread, because the drivers block."""
+    engine = await asyncio.to_thread(_driver, url, timeout, folder)  # its import is no part of the database's time
+    if isinstance(engine, Observation):
+        return engine
     try:
         async with asyncio.timeout(timeout + 2):  # The driver's own timeouts come first, and end the thread.
-            return await asyncio.to_thread(_ask, url, query, timeout, folder)
+            return await asyncio.to_thread(_ask, engine, query, timeout)
     except TimeoutError:
         return _late(timeout)
 
 
-def _ask(url: str, query: str, timeout: float, folder: Path) -> tuple[list[str], list[list[object]]] | Observation:
-    """Columns and rows, or an observation of the database's error; CannotTell for mistakes of the test."""
+def _driver(url: str, timeout: float, folder: Path) -> Any:
+    """An engine for this URL, or an observation; CannotTell for mistakes of the test."""
     try:
         import sqlalchemy
         from sqlalchemy import exc
     except ImportError as error:
         raise ExtraMissing("the check `sql` needs SQLAlchemy: pip install 'seatrial[sql]'") from error
     try:
-        engine = _engine(sqlalchemy, url, timeout, folder)
+        return _engine(sqlalchemy, url, timeout, folder)
     except exc.ArgumentError as error:
         raise CannotTell(f"invalid database URL {_masked(url)!r}: {error}") from error
     except exc.NoSuchModuleError as error:
@@ -133,6 +136,12 @@ def _ask(url: str, query: str, timeout: float, folder: Path) -> tuple[list[str],
         raise ExtraMissing(f"the driver for {_masked(url)!r} is not installed ({error}); {how}") from error
     except FileNotFoundError as error:
         return failed("no file", "a database", str(error))
+
+
+def _ask(engine: Any, query: str, timeout: float) -> tuple[list[str], list[list[object]]] | Observation:
+    """Columns and rows, or an observation of the database's error; CannotTell for mistakes of the test."""
+    from sqlalchemy import exc
+
     try:
         with engine.connect() as connection:
             _limit(connection, timeout)

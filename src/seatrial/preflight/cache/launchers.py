@@ -45,6 +45,13 @@ FETCHING = frozenset({"npx", "pnpx", "bunx"})
 UNKNOWN = frozenset({"uvx", "pipx"})
 """Programs to start a tool of an unknown version."""
 
+SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh", "ash", "source", "."})
+"""Programs whose script is a shell text."""
+
+_LARGEST = 64 * 1024
+_SHELL_SCRIPT = re.compile(r"#!\s*(?:/usr/bin/env\s+(?:-S\s+)?)?(?:\S*/)?(?:ba|da|z|k|a)?sh\b(?!\n'''exec)")
+"""The first line of a shell script, and not of pip's launcher, which is Python behind a line of shell."""
+
 _SCRIPTS_OF_PACKAGE = frozenset({"npm", "pnpm", "yarn", "bun"})
 _RECIPE = re.compile(r"^[ \t]+[@+-]*([^\s#].*)$", re.MULTILINE)
 _INCLUDE = re.compile(r"^[ \t]*-?s?include[ \t]+(.+)$", re.MULTILINE)
@@ -70,6 +77,17 @@ def texts_behind(program: str, words: Sequence[str], folder: Path) -> Iterator[t
         with suppress(OSError):
             for line in _RECIPE.findall(file.read_text(errors="replace")):
                 yield line, file.parent
+
+
+def shell_text(file: Path, *, named: bool = False) -> str:
+    """The text of a shell script; empty for any other file, and for one too large to be a wrapper. `named`: a shell
+    runs it, whatever its first line is."""
+    with suppress(OSError), file.open("rb") as content:
+        if named or content.read(2) == b"#!":
+            content.seek(0)
+            text = content.read(_LARGEST + 1).decode(errors="replace")
+            return text if len(text) <= _LARGEST and (named or _SHELL_SCRIPT.match(text)) else ""
+    return ""
 
 
 def included(makefile: Path) -> Iterator[Path]:

@@ -24,9 +24,11 @@ from seatrial.preflight.cache.launchers import (
     ENVIRONMENTS,
     FETCHING,
     MODULES,
+    SHELLS,
     UNKNOWN,
     included,
     run_by_go,
+    shell_text,
     texts_behind,
 )
 from seatrial.preflight.shell import commands_of, needs_bash
@@ -94,9 +96,18 @@ class Programs:
                         folder = folder / words[0]
                         continue
                     yield program, words, folder
-                    inner = set(texts_behind(PurePath(program).name, words, folder)) - seen
+                    inner = {*texts_behind(PurePath(program).name, words, folder), *self._texts(program, words, folder)}
+                    inner -= seen
                     seen |= inner
                     todo += sorted(inner)
+
+    def _texts(self, program: str, words: Sequence[str], folder: Path) -> Iterator[tuple[str, Path]]:
+        """The texts of a program that is a shell script, and of a shell's script: a wrapper starts the real tool."""
+        if path := self._found(program, folder):
+            yield from ((text, folder) for text in [shell_text(Path(path))] if text)
+        if program.rpartition("/")[2] in SHELLS:
+            for name in _script(program, words, folder):
+                yield from ((text, folder) for text in [shell_text(folder / name, named=True)] if text)
 
     def _found(self, program: str, folder: Path | None = None) -> str | None:
         if "/" in program:
