@@ -86,6 +86,12 @@ def begun(project: Project, compose: str, change: tuple[str, str] | None = None)
             id="a job of no service",
         ),
         pytest.param(
+            GOOD + '    ports: ["8080:80"]\n', (r"cluster_status!=running", "http:http://localhost:8080/"),
+            f"{INIT}:24:13: port 8080 of this machine is not the trial's: the service web gets a free one\n"
+            "    write `${{ nodes.web.ports['80'] }}` in place of 8080",
+            id="the port of the file",
+        ),
+        pytest.param(
             GOOD, ("provider: containers", "provider: local"),
             "'local' has no powers over the containers of a compose file\n    write `provider: containers`",
             id="another provider",

@@ -1,6 +1,8 @@
 """What steps and checks are given."""
 
 import json
+from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 
@@ -208,6 +210,19 @@ def test_the_suites_deadline_comes_before_the_systems_and_the_providers(tmp_path
             ctx.deadline("strat")
 
     run(tmp_path, test, suite, providers=providers)
+
+
+def test_a_system_with_work_of_its_own_has_default_deadlines_before_the_providers(tmp_path):
+    class Slow(FakeSystem):
+        default_deadlines: ClassVar = {"start": 5, "deploy": 3600, "destroy": 1200}
+
+    suite = flow(system=FakeSystem.Settings(deadlines={"start": 2}))
+    providers = {"fake": {"deadlines": {"deploy": 3, "restart": 3}}}
+
+    async def test(ctx):
+        assert [ctx.deadline(what) for what in ("start", "deploy", "restart", "destroy")] == [2, 3600, 3, 1200]
+
+    run(tmp_path, test, replace(suite, system=replace(suite.system, factory=Slow)), providers=providers)
 
 
 def test_leased_ports_and_addresses_differ_and_are_given_back(tmp_path):

@@ -17,15 +17,15 @@ SURFACE = {
     "seatrial.registry": "check fault provider reporter step system",
     "seatrial.spi": """
         AdoptsNodes Auditor Blame BreaksOff Check CheckTraits ChecksFields ChecksFiles ChecksSuite ChecksSystem
-        ChecksTemplates CollectsDiagnostics Context EntersNodes ExplainsFailure ExplainsPower Fault Finding FindsNodes
-        FindsRoles Finished FollowsOutput Gap GivesBack GivesOutputs HandsOver HasPowers IdentifiesBoots InjectsFaults
-        KeepsConsole KeepsLogs KeepsRecords KnowsGaps KnowsHosts KnowsNodes KnowsParameters KnowsReadings LimitsRuns
-        Link MeasuresNodes MissesNodes NamesNodes Need NeedsPowers NeedsPowersInGuest NoSettings OtherTrial OverLimit
-        PausesNodes Powers PowersCluster PowersGuests PowersNodes PreparesTrial Provider ProviderTraits Readiness
-        ReadsText Recognised Recognises RecordsReport RefusesPowers RemembersPower Reporter ReportsFailure ReportsStatus
-        RestsOn Resumes RunsServices ServesAdmin SetsDeadlines SetsPace SetsWait SettlesSettings ShowsEvidence ShowsMade
-        StartsServices Step StepTraits System SystemTraits TakesSnapshots WarnsOfSuite gaps_of health_of known_nodes
-        link_of own_powers power_reading status_of traits
+        ChecksTemplates CollectsDiagnostics Context DefaultsDeadlines EntersNodes ExplainsFailure ExplainsPower Fault
+        Finding FindsNodes FindsRoles Finished FollowsOutput Gap GivesBack GivesOutputs HandsOver HasPowers
+        IdentifiesBoots InjectsFaults KeepsConsole KeepsLogs KeepsRecords KnowsGaps KnowsHosts KnowsNodes
+        KnowsParameters KnowsReadings LimitsRuns Link MeasuresNodes MissesNodes MovesPorts NamesNodes Need NeedsPowers
+        NeedsPowersInGuest NoSettings OtherTrial OverLimit PausesNodes Powers PowersCluster PowersGuests PowersNodes
+        PreparesTrial Provider ProviderTraits Readiness ReadsText Recognised Recognises RecordsReport RefusesPowers
+        RemembersPower Reporter ReportsFailure ReportsStatus RestsOn Resumes RunsServices ServesAdmin SetsDeadlines
+        SetsPace SetsWait SettlesSettings ShowsEvidence ShowsMade StartsServices Step StepTraits System SystemTraits
+        TakesSnapshots WarnsOfSuite gaps_of health_of known_nodes link_of own_powers power_reading status_of traits
     """,
     "seatrial.errors": """
         CannotTell DocumentError ExtraMissing LeaseTaken LeftBehind LimitReached LinkDown LinkLost LinkRefused

@@ -9,6 +9,7 @@ from seatrial.errors import CannotTell, Overrun, StepFailed
 from seatrial.model.cluster import ClusterStatus
 from seatrial.model.reading import Health, absent, measured, reported
 from seatrial.steps.deploy import Deploy, Destroy, Init
+from seatrial.testing import virtual_time
 
 
 def test_init_asks_the_system(tmp_path: Path) -> None:
@@ -40,6 +41,15 @@ def test_a_service_that_never_comes_up_is_an_overrun_that_shows_each_node_and_it
     assert "n12: running, ssh ok, service not_ok (connection refused)" in caught.value.evidence
     assert "last words of n12" in caught.value.evidence
     assert "before_outage" not in ctx.system.calls
+
+
+def test_after_a_deployer_with_an_hour_the_wait_is_as_long_as_its_work_and_at_least_two_minutes(tmp_path: Path) -> None:
+    ctx = FakeContext(tmp_path)
+    ctx.deadlines = {"deploy": 3600.0}
+    ctx.system.default_deadlines = {"deploy": 3600.0}  # type: ignore[attr-defined]
+    ctx.provider.machines["n12"].service = measured(Health.NOT_OK, "connection refused")
+    with virtual_time() as clock, pytest.raises(Overrun, match="timed out after 120 s waiting for the state running"):
+        clock.run(Deploy().run(ctx))
 
 
 def test_a_status_that_cannot_be_told_up_to_the_deadline_is_unknown(tmp_path: Path) -> None:

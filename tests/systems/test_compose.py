@@ -7,8 +7,10 @@ import yaml
 
 from seatrial.errors import CannotTell
 from seatrial.spi import Finished
+from seatrial.systems.compose import Compose
 from seatrial.systems.compose.containers import _seconds_since, _test
 from seatrial.systems.compose.model import Port, override, read
+from seatrial.systems.compose.settings import ComposeSettings
 from seatrial.systems.compose.tools import complaint
 
 
@@ -120,6 +122,20 @@ def test_built_images_have_names_of_the_trial_and_the_users_own_stay():
 def test_with_fixed_ports_the_files_own_stay():
     found = composition({"web": {"ports": ["8080:80"]}})
     assert "ports" not in override(found, "t1", ports=None, labels={}, environment={})
+
+
+def test_the_ports_that_a_trial_replaces_are_those_that_the_file_fixes(tmp_path):
+    ports = ["8080:80", {"target": 90, "published": "9090"}, "53:53/udp", "70", "${PORT}:60"]
+    services = {"my-web": {"ports": ports}, "host": {"network_mode": "host", "ports": ["81:81"]}, "db": None}
+    (tmp_path / "compose.yaml").write_text(json.dumps({"services": services}))
+    moved = Compose.moved_ports(ComposeSettings(), tmp_path)
+    assert moved == {
+        8080: ("the service my-web", "${{ nodes['my-web'].ports['80'] }}"),
+        9090: ("the service my-web", "${{ nodes['my-web'].ports['90'] }}"),
+    }
+    assert Compose.moved_ports(ComposeSettings(ports="fixed"), tmp_path) == {}
+    (tmp_path / "compose.yaml").write_text("services: [\n")
+    assert Compose.moved_ports(ComposeSettings(), tmp_path) == {}
 
 
 def test_the_command_of_a_health_check_is_run_as_the_engine_would():

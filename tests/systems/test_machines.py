@@ -277,6 +277,7 @@ def test_a_verb_has_its_own_folder_environment_deadline_and_exit_codes(tmp_path)
         await ctx.system.deploy(ctx)
         assert (tmp_path / "here" / "told").read_text() == f"all own {tmp_path}/here\n"
         assert ctx.system.deadlines == {"stop": 0.2}
+        assert ctx.system.default_deadlines == {"deploy": 3600, "destroy": 1200}
         with pytest.raises(Overrun, match=r"stop: .* did not end within 0.2 s"):
             await ctx.system.power_all(ctx, Powers.STOP)
 

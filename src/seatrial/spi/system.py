@@ -78,6 +78,16 @@ class FindsNodes(Protocol):
 
 
 @runtime_checkable
+class MovesPorts(Protocol):
+    """A system with ports of this machine in its files, in place of which a trial gets free ones: `seatrial check`
+    refuses a check of such a port, because another program answers there, or none."""
+
+    @classmethod
+    def moved_ports(cls, settings: Any, folder: Path) -> Mapping[int, tuple[str, str]]:
+        """Each port with what has it in the files, and the expression for the trial's. `folder` is the document's."""
+
+
+@runtime_checkable
 class KnowsReadings(Protocol):
     """A system whose measured parts and states are known before the run: `seatrial check` refuses others."""
 
@@ -190,6 +200,15 @@ class SetsDeadlines(Protocol):
 
     deadlines: Mapping[str, float]
     """Seconds allowed for deploy, start, stop, restart, destroy; a suite's own `deadlines` come first."""
+
+
+@runtime_checkable
+class DefaultsDeadlines(Protocol):
+    """A system whose work takes its own time, whatever the provider: a deployer, or a tool that creates machines."""
+
+    default_deadlines: Mapping[str, float]
+    """Seconds where neither the suite nor the system has a deadline, as for `SetsDeadlines`. They limit the work; after
+    it a wait for its effect takes as long as the work took, and at least two minutes."""
 
 
 @runtime_checkable

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, NeverTold, NodeFailed, Overrun, StepFailed
-from seatrial.spi import Context, SetsDeadlines
+from seatrial.spi import Context, DefaultsDeadlines, SetsDeadlines
 from seatrial.spi.concurrency import ensure_wanted
 
 T = TypeVar("T")
@@ -18,6 +18,9 @@ GRACE = 1.0
 
 SETTLE = 600.0
 """Seconds to wait for the effect of finished work, at least, unless the deadline is earlier."""
+
+SETTLE_BESIDE = 120.0
+"""The same after work of a system with default deadlines of its own, which are long."""
 
 LAST_LOOK = 0.5
 """Minimum time of a wait in seconds, however late the work before it ended."""
@@ -85,7 +88,9 @@ class Deadline:
         self._begin = asyncio.get_running_loop().time()
         self._end = self._begin + self.seconds
         own = ctx.system.deadlines if isinstance(ctx.system, SetsDeadlines) else {}
+        default = ctx.system.default_deadlines if isinstance(ctx.system, DefaultsDeadlines) else {}
         self._chosen = work in ctx.suite.deadlines or work in own
+        self._settle = SETTLE_BESIDE if work in default else SETTLE
 
     @asynccontextmanager
     async def limit(self, what: str) -> AsyncIterator[None]:
@@ -109,7 +114,8 @@ class Deadline:
 
     def patience(self) -> float:
         """Seconds to wait for the effect of the finished work: all that are left, if somebody chose the deadline. The
-        default of a provider allows for its slowest work: then as long as the work took, and at least SETTLE."""
+        default allows for the slowest work: then as long as the work took, and at least two minutes, or SETTLE for the
+        default of a provider."""
         if self._chosen:
             return self.left()
-        return min(self.left(), max(SETTLE, asyncio.get_running_loop().time() - self._begin))
+        return min(self.left(), max(self._settle, asyncio.get_running_loop().time() - self._begin))

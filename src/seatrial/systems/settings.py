@@ -21,6 +21,9 @@ Roots = Mapping[str, Mapping[str, object]]
 """Values under their first names: `node`, `cluster`, `record`, `outputs`."""
 
 TWO, FIVE = Duration(2.0), Duration(5.0)
+HOUR, MINUTES_20 = 3600.0, 1200.0
+DEADLINES = {"deploy": HOUR, "destroy": MINUTES_20}
+"""Seconds for a program that makes machines or containers itself: a provider's deadlines are for its own nodes."""
 NONE = Expression("")
 
 

@@ -178,8 +178,8 @@ def judge(call: Playbooks, done: Finished, events: Events, where: str) -> None:
         text = f"{what} {done.ended}: {beginning(said(done), 500)}{where}"
         if _NOT_INSTALLED.search(said(done)):
             listed = next((name for name in REQUIREMENTS if (Path(call.cwd) / name).is_file()), "")
-            named = f"-r {listed}" if listed else "NAME, or `ansible-galaxy collection install NAME`"
-            raise ToolMissing(f"{text}; is it installed? `ansible-galaxy install {named}`", evidence=evidence)
+            named = f"-r {listed}`" if listed else "NAME`, or `ansible-galaxy collection install NAME`"
+            raise ToolMissing(f"{text}; is it installed? `ansible-galaxy install {named}", evidence=evidence)
         if done.exit_code == BAD_OPTIONS or _VAULT.search(said(done)):
             raise CannotTell(text, evidence=evidence)  # it says nothing of the product
         raise StepFailed(text, evidence=evidence)

@@ -31,7 +31,7 @@ _OTHER_METHOD = {
 }
 """Power to another one with the same end, and the step's `method` for it."""
 
-_WAY_IN = "it needs an `inventory` with SSH; "
+_WAY_IN = "it needs an `inventory` with SSH"
 
 ANY_NODE = frozenset({"*", "any", "all"})
 
@@ -89,6 +89,13 @@ def hold_steps(suite: Suite, merged: Merged, workflow: Workflow, provider: type[
     for check, place in workflow.checks:
         for message, hint in check.check_system(suite.system.factory, suite.system.settings):
             workflow.problem(place, message, hint)
+    if workflow.ports and issubclass(suite.system.factory, spi.MovesPorts):
+        moved = suite.system.factory.moved_ports(suite.system.settings, suite.document_folder)
+        for port, place in workflow.ports:
+            if port in moved:
+                owner, instead = moved[port]
+                message = f"port {port} of this machine is not the trial's: {owner} gets a free one"
+                workflow.problem(place, message, f"write `{instead}` in place of {port}")
     gaps = spi.gaps_of(suite.system.factory, suite.system.settings)
     for one, title, place in workflow.rests if gaps else ():
         if gap := next((gaps[need] for need in one.rests_on() if need in gaps), None):
@@ -170,7 +177,7 @@ def _missing(
     instead = ""
     other, method = _OTHER_METHOD.get(missing[0], (None, ""))
     if kind in ("crash_node", "restart_node") and other in held and not (suite.power == "guest" and other in BY_API):
-        instead = f"write `method: {method}`; "
+        instead = f"write `method: {method}`"
     if frozenset(missing) <= held:
         inside = "" if kind == "inject" else "use a method inside the guest (`method: ssh`), or "
         hint = f"{inside}remove `power: guest`"
@@ -178,17 +185,19 @@ def _missing(
     if not suite.system.factory.places_nodes:
         words_of = traits(suite.system.factory, spi.SystemTraits).power_keys
         keys = list(dict.fromkeys(words_of[power] for power in missing if power in words_of))
-        own = f"write {' and '.join(keys)} into `system:`; " if keys else ""
-        ways = " or ".join(way for way in (instead, own) if way) or _WAY_IN
+        own = f"write {' and '.join(keys)} into `system:`" if keys else ""
+        ways = ", or ".join(way for way in (instead, own) if way) or _WAY_IN
         where = f"the provider {suite.named_provider!r} has power only over its own nodes"
         if suite.foreign:
             where = (
                 f"{suite.foreign!r} is only your deployer's word here: a cloud that Seatrial knows needs its table, "
                 f"[providers.{suite.foreign}], in {SETTINGS}"
             )
-        return f"{needs}; the system {suite.system.kind!r} does not have it over its nodes", f"{ways}{has}; {where}"
+        return f"{needs}; the system {suite.system.kind!r} does not have it over its nodes", f"{ways}; {has}; {where}"
     why = dict.fromkeys(reasons[power] for power in missing if power in reasons)
-    return f"{needs}; the provider {suite.provider!r} does not have it", instead + "; ".join([has, *why])
+    return f"{needs}; the provider {suite.provider!r} does not have it", "; ".join(
+        [*([instead] if instead else []), has, *why]
+    )
 
 
 def _random(word: str) -> bool:

@@ -24,6 +24,11 @@ _KNOWN_BEFORE = ("timeout", "allow_failure", "expect", "needs")
 
 _CHECK_NAME = re.compile(r"[a-z0-9_]+")
 
+_THIS_MACHINE = ("localhost", "127.0.0.1", "0.0.0.0", "[::1]")
+_PORT_HERE = re.compile(rf"(?<![\w.-])(?:{'|'.join(re.escape(host) for host in _THIS_MACHINE)}):(\d+)(?!\d)")
+_ELSEWHERE = ("on", "connect_to")
+"""Keys of a check with which an address in it may be another machine's."""
+
 
 class Workflow(DocumentSite):
     """Compiles the steps of one workflow; the site of every value in it."""
@@ -43,6 +48,8 @@ class Workflow(DocumentSite):
         self.powers: list[tuple[Any, str, Place]] = []
         """Ready steps with a possible need of powers, with their kinds."""
         self.survey = Survey()
+        self.ports: list[tuple[int, Place]] = []
+        """Written ports of this machine that a check asks."""
         self.extras: tuple[str, ...] = ()
         self.parents: list[Kind] = []
         self.folder = document.folder
@@ -238,6 +245,7 @@ class Workflow(DocumentSite):
     def check(self, raw: object, place: Place, *, allowed: bool = False) -> CheckPlan | None:
         """Compile one check, as text or as a mapping; None if it is invalid."""
         before, outer, selectors = self.problems.count, self.extras, len(self.selectors)
+        self.ports += ((port, place) for port in _ports_here(raw))
         rest = ""
         if isinstance(raw, str):
             if raw in self.kinds.texts:
@@ -381,3 +389,15 @@ def _short(kind: Kind, given: Mapping[str, Any]) -> str:
         return kind.name
     # A template is cut only after it is filled in, or it would be broken.
     return f"{kind.name} {main if '${{' in str(main) else str(main)[:80]}"
+
+
+def _ports_here(raw: object) -> Iterable[int]:
+    """The ports of this machine in a check as it is written."""
+    if isinstance(raw, dict):
+        if any(key in raw for key in _ELSEWHERE):
+            return
+        if isinstance(raw.get("port"), int) and raw.get("host", "127.0.0.1") in _THIS_MACHINE:
+            yield raw["port"]
+    for text in raw.values() if isinstance(raw, dict) else (raw,):
+        if isinstance(text, str):
+            yield from (int(found[1]) for found in _PORT_HERE.finditer(text))

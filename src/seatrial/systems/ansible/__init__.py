@@ -25,17 +25,13 @@ from seatrial.systems.ansible.calls import Calls, recorded
 from seatrial.systems.ansible.settings import AnsibleSettings, problems
 from seatrial.systems.ansible.variables import private_file
 from seatrial.systems.machines import DEPLOYMENT, IN_GUEST, GivenMachines
-from seatrial.systems.settings import fill
+from seatrial.systems.settings import DEADLINES, MINUTES_20, fill
 from seatrial.systems.states import not_deployed, without_deployment
 
 OWNER = "system:ansible"
 
 LIST_SECONDS = 120.0
 """Seconds for the list of hosts."""
-
-HOUR, MINUTES_20 = 3600.0, 1200.0
-DEADLINES = {"deploy": HOUR, "start": MINUTES_20, "stop": MINUTES_20, "destroy": MINUTES_20}
-"""Seconds for playbooks, whatever the provider."""
 
 SETTLING = 120.0
 """Seconds for the nodes to become healthy after the playbook `deploy`."""
@@ -63,8 +59,8 @@ class AnsibleSystem(GivenMachines):
         self._found: tool.Ansible | None = None
         self._creates = settings.creates_machines
         self._number = 0
-        self.deadlines = {**DEADLINES, **settings.timeouts}
-        self.deadlines["deploy"] += SETTLING
+        self.default_deadlines = {**DEADLINES, "stop": MINUTES_20, "start": MINUTES_20, **settings.timeouts}
+        self.default_deadlines["deploy"] += SETTLING
 
     # Before the run
 

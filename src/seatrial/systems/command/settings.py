@@ -135,7 +135,8 @@ class CommandSettings(MachineSettings):
     """Verbs with `--cluster-size 3` and the like for every parameter; default: none. For suites in the older
     framework's form: init, or deploy if there is no init, without unknown keys of a sut and unknown requirements."""
     timeouts: Mapping[str, Duration] = field(default_factory=dict)
-    """Verb to deadline; default: the suite's and the provider's."""
+    """Verb to deadline; default: the suite's, else an hour for `deploy`, 20 minutes for `destroy`, and the provider's
+    for the others."""
     grace: Duration = TEN
     """How long a verb may take to end by itself (and release its locks) after SIGTERM, at its deadline and when the
     run is interrupted; then all of its processes are killed."""

@@ -257,6 +257,8 @@ def at(found: object, path: str, verb: str, absent: object = None) -> Any:
             if absent is not None:
                 return absent
             known = ", ".join(map(str, here)) if isinstance(here, Mapping) else type(here).__name__
-            raise CannotTell(f"the JSON of {verb} has no {path!r}; it has {known}")
+            raise CannotTell(
+                f"the JSON of {verb} has no {path!r}; it has {known}; write the right path into `{verb}_json`"
+            )
         here = here[name]
     return here

@@ -23,7 +23,7 @@ from seatrial.systems.compose.recognition import FILES, elsewhere, recognised, s
 from seatrial.systems.compose.settings import ComposeSettings
 from seatrial.systems.compose.tools import Project, Tool, find
 from seatrial.systems.records import Declared
-from seatrial.systems.settings import Roots, fill, node_root
+from seatrial.systems.settings import DEADLINES, Roots, fill, node_root
 from seatrial.systems.shared_look import SharedLook
 from seatrial.systems.states import EXPRESSION_NAMES, whole, without_nodes
 
@@ -48,6 +48,8 @@ class Compose(Declared):
     """Additional names for the expressions in the settings."""
     listed_by: ClassVar[tuple[str, ...]] = ("containers",)
     """The labels of a run are on all that a project makes."""
+    default_deadlines: Mapping[str, float] = {"deploy": DEADLINES["deploy"]}
+    """The tool may have to fetch and build images."""
 
     def __init__(self, settings: ComposeSettings, folder: Path) -> None:
         super().__init__(settings.data, settings.admin, _roots)
@@ -118,6 +120,14 @@ class Compose(Declared):
         files = written(settings, folder)
         templated = any("${{" in name for name in (*settings.profiles, *settings.jobs))
         return None if files is None or templated else nodes_in(files, settings.profiles, settings.jobs)
+
+    @classmethod
+    def moved_ports(cls, settings: ComposeSettings, folder: Path) -> Mapping[int, tuple[str, str]]:
+        """The numbers that the files fix, unless the settings leave them."""
+        from seatrial.systems.compose.written import fixed_ports, written
+
+        files = written(settings, folder) if settings.ports == "leased" else None
+        return {} if files is None else fixed_ports(files)
 
     async def init(self, ctx: Context) -> None:
         """Find the tool and its engine, and have the tool read the files; nothing is made."""

@@ -145,7 +145,7 @@ def _networks(service: Mapping[str, Any], document: Mapping[str, Any], project: 
 
 def _service(name: str, told: Mapping[str, Any], *, job: bool, networks: tuple[str, ...]) -> Service:
     replicas = (told.get("deploy") or {}).get("replicas", told.get("scale"))
-    ports = [port for one in told.get("ports") or () for port in _ports(one, name)]
+    ports = [port for one in told.get("ports") or () for port in ports_in(one, name)]
     return Service(
         name=name,
         replicas=1 if replicas is None else int(replicas),
@@ -161,7 +161,7 @@ def _service(name: str, told: Mapping[str, Any], *, job: bool, networks: tuple[s
     )
 
 
-def _ports(told: Any, service: str) -> list[Port]:
+def ports_in(told: Any, service: str) -> list[Port]:
     """A port in the long or in the short form; a range is several."""
     if isinstance(told, Mapping):
         published, protocol = str(told.get("published") or ""), str(told.get("protocol") or "tcp")

@@ -14,8 +14,8 @@ from typing import Any
 
 import yaml
 
-from seatrial.errors import nearest
-from seatrial.systems.compose.model import COMPLETED
+from seatrial.errors import CannotTell, nearest
+from seatrial.systems.compose.model import COMPLETED, ports_in
 from seatrial.systems.compose.recognition import standard
 from seatrial.systems.compose.settings import ComposeSettings
 
@@ -166,6 +166,23 @@ def nodes_in(files: Files, profiles: Sequence[str], jobs: Sequence[str]) -> dict
             nodes = [f"{name}-{number}" for number in range(1, count + 1)]
             found[name] = f"the service {name} has {count} nodes: {', '.join(nodes) or 'none'}"
             found |= dict.fromkeys(nodes, "")
+    return found
+
+
+def fixed_ports(files: Files) -> dict[int, tuple[str, str]]:
+    """Each TCP port of this machine that a service fixes, with the service and the expression for the trial's port.
+    Those with a variable are known to the tool alone."""
+    found: dict[int, tuple[str, str]] = {}
+    for name, service in files.services.items():
+        for written_port in service.get("ports") or () if service.get("network_mode") != "host" else ():
+            try:
+                ports = ports_in(written_port, name)
+            except (CannotTell, KeyError):
+                continue
+            for port in ports:
+                if port.published and port.protocol == "tcp":
+                    node = f".{name}" if name.isidentifier() else f"[{name!r}]"
+                    found[port.published] = f"the service {name}", f"${{{{ nodes{node}.ports[{port.name!r}] }}}}"
     return found
 
 

@@ -23,7 +23,7 @@ from seatrial.systems.machines import host_keys
 from seatrial.systems.machines.settings import MachineSettings
 from seatrial.systems.probes import service_of
 from seatrial.systems.records import Declared
-from seatrial.systems.settings import Probe, Roots, node_root
+from seatrial.systems.settings import DEADLINES, Probe, Roots, node_root
 from seatrial.systems.states import EXPRESSION_NAMES, not_deployed, whole, without_deployment
 
 Parts = Mapping[str, Reading[Health]]
@@ -81,6 +81,7 @@ class GivenMachines(Declared):
         Powers.GUEST_REBOOT: "`restart_node:` (for steps with `method: graceful`)",
     }
     """The keys that give it a power."""
+    default_deadlines: Mapping[str, float] = DEADLINES
     by: ClassVar[str] = "the deployer's inventory"
     """The source of the list of nodes, in words."""
 

@@ -22,11 +22,10 @@ from seatrial.links.terraform.calls import Call
 from seatrial.links.terraform.messages import Messages
 from seatrial.model.resource import Node, Resource
 from seatrial.model.scenario import Suite
-from seatrial.model.values import Duration
 from seatrial.registry import system
 from seatrial.spi import Context, Powers, Recognised
 from seatrial.systems.machines import DEPLOYMENT, IN_GUEST, NODE_VERBS, GivenMachines, host_keys
-from seatrial.systems.settings import fill, run_variables, secrets_of
+from seatrial.systems.settings import DEADLINES, MINUTES_20, fill, run_variables, secrets_of
 from seatrial.systems.terraform import removal
 from seatrial.systems.terraform.outputs import hide, may_be_told
 from seatrial.systems.terraform.power import Away, by_command
@@ -47,9 +46,6 @@ CALL = "terraform-call"
 
 _DEADLINES = {"init": "deploy", "plan": "deploy", "apply": "deploy", "destroy": "destroy"}
 _BY_VARIABLE = frozenset({Powers.STOP, Powers.START})
-
-MINUTES_20 = Duration(1200.0)
-"""Seconds to stop or start a node by `apply`."""
 
 SHOWN = 12
 """Planned changes named in the message about the plan."""
@@ -79,7 +75,7 @@ class Terraform(GivenMachines):
         deploy = [settings.timeouts[verb] for verb in ("plan", "apply") if verb in settings.timeouts]
         self.deadlines = {"deploy": sum(deploy)} if deploy else {}
         if settings.power:
-            self.deadlines |= dict.fromkeys(("stop", "start"), MINUTES_20)
+            self.default_deadlines = {**DEADLINES, "stop": MINUTES_20, "start": MINUTES_20}
         if "destroy" in settings.timeouts:
             self.deadlines["destroy"] = settings.timeouts["destroy"]
 

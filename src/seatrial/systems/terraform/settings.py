@@ -64,7 +64,8 @@ class TerraformSettings(MachineSettings):
     restart_node: Argv = ()
     """Restart one node."""
     timeouts: Mapping[str, Duration] = field(default_factory=dict)
-    """`init`, `plan`, `apply` or `destroy` to its deadline; default: the suite's and the provider's."""
+    """`init`, `plan`, `apply` or `destroy` to its deadline; default: the suite's, else an hour for the first
+    three, and 20 minutes for `destroy`."""
 
     def __post_init__(self) -> None:
         if wrong := [verb for verb in self.timeouts if verb not in VERBS]:
