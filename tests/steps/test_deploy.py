@@ -46,7 +46,7 @@ def test_a_service_that_never_comes_up_is_an_overrun_that_shows_each_node_and_it
 def test_after_a_deployer_with_an_hour_the_wait_is_as_long_as_its_work_and_at_least_two_minutes(tmp_path: Path) -> None:
     ctx = FakeContext(tmp_path)
     ctx.deadlines = {"deploy": 3600.0}
-    ctx.system.default_deadlines = {"deploy": 3600.0}  # type: ignore[attr-defined]
+    ctx.system.default_deadlines = {"deploy": 3600.0}
     ctx.provider.machines["n12"].service = measured(Health.NOT_OK, "connection refused")
     with virtual_time() as clock, pytest.raises(Overrun, match="timed out after 120 s waiting for the state running"):
         clock.run(Deploy().run(ctx))
