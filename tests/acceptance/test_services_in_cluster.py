@@ -48,12 +48,6 @@ def left(project: InCluster) -> str:
     return "\n".join(line for line in listed.splitlines() if "service-pier-" in line)
 
 
-def told(project: InCluster) -> list[str]:
-    """What the newest run says of its service since it has it."""
-    texts = [str(event["data"].get("text", "")) for event in project.events() if event["kind"] == "log"]
-    return [text for text in texts if text.startswith("the service pier ")]
-
-
 def pier(project: InCluster, *things: object, **more: Any) -> None:
     project.write("objects.json", {"apiVersion": "v1", "kind": "List", "items": list(things)})
     (project.folder / "wait.py").write_text(WAITS)
@@ -118,8 +112,8 @@ def test_a_pod_lost_under_a_run_spoils_its_verdict_and_the_service_lives_on(proj
     eventually((project.folder / "here-x").exists, "the run has its lease", 300)
     before = left(project)
     project.kubectl("delete", "pod", "-n", before.removeprefix("namespace/"), "-l", "app=web", "--force")
-    eventually(lambda: told(project), "the loss is noticed")
-    eventually(lambda: "the service pier is healthy again" in told(project), "it is healthy again", 300)
+    eventually(lambda: rows(project)["pier"]["state"] == "restarting", "the loss is noticed")
+    eventually(lambda: rows(project)["pier"]["state"] == "healthy", "it is healthy again", 300)
     assert left(project) == before
     let_go(project)
     out, err = run.communicate(timeout=300)
