@@ -40,3 +40,26 @@ def test_the_comparison_sees_what_a_killed_run_left(project: Project) -> None:
         run.kill()
         assert project.seatrial("clean").returncode == 0
     assert not any(MARK in line for line in Snapshot.take().since(before))
+
+
+WORKER = "touch began; until test -e go; do sleep 0.02; done; touch late"
+
+
+@pytest.mark.parametrize("session", ["", "setsid --wait"])
+def test_a_worker_of_a_killed_deploy_has_ended_before_destroy(session: str, project: Project) -> None:
+    """Else it makes something after `destroy` has looked. Some deployers give each worker a session of its own."""
+    worker, destroy = project.folder / "worker.sh", project.folder / "destroy.sh"
+    worker.write_text(WORKER)
+    destroy.write_text(f"pgrep --full --list-full {worker} >alive\ntouch go\n")
+    deploy = f"{session} sh {worker}; true"
+    system = {"kind": "command", "cwd": ".", "deploy": deploy, "destroy": f"sh {destroy}", "status": "echo '{}'"}
+    document = {"system": system, "test_suites": {"s": {"workflow": [{"step": "deploy"}]}}}
+    with project.start("run", project.write("a.json", document)) as run:
+        until(lambda: (project.folder / "began").exists() or run.poll() is not None, "the worker")
+        run.kill()
+        assert "error" not in run.communicate()[1]
+    cleaned = project.seatrial("clean")
+    assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
+    assert (project.folder / "alive").read_text() == ""
+    assert not (project.folder / "late").exists()
+    assert processes_of(project.folder) == []

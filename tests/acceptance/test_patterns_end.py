@@ -12,10 +12,10 @@ from tests.acceptance.harness import Document, Project, only, suite, validate
 LINE = "a" * 60
 DAEMON = {
     "step": "custom_command", "on": "n11",
-    "custom_command": f"setsid sh -c 'sleep 600; : {LINE}!' >/dev/null 2>&1 & sleep 0.2",
+    "custom_command": f"setsid sh -c 'touch up; sleep 600; : {LINE}!' >/dev/null 2>&1 & until test -e up; do :; done",
 }  # fmt: skip
 ROWS: dict[str, tuple[Document, str]] = {
-    "a pattern over command lines": ({"check": "process", "matching": "(a+)+$", "count": 0}, "(a+)+$"),
+    "a pattern over command lines": ({"check": "process", "on": "n11", "matching": "(a+)+$", "count": 0}, "(a+)+$"),
     "loops over an output": (
         {"check": "command", "command": ["python3", "-c", "print(list(range(2000)))"],
          "that": "json.all(a, json.all(b, json.all(c, a + b + c >= 0)))"}, "json.all(a, "),

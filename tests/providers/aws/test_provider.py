@@ -135,6 +135,19 @@ def test_what_no_list_shows_yet_is_given_back(aws, tmp_path):
     assert (len(aws.instances.known), alive(aws)) == (1, [])
 
 
+def test_an_old_record_of_a_machine_that_was_asked_for_only_now_is_given_back(aws):
+    """Keys and networks came between the record and the request, and no list shows the machine yet."""
+    aws.plants.late = 2.0
+    tags = {"seatrial.run": "r0123456789", "seatrial.trial": "t0123456789", "seatrial.node": "n11"}
+    words = [{"Key": key, "Value": value} for key, value in tags.items()]
+    client().run_instances(
+        ImageId=IMAGE, InstanceType="t3.small", MinCount=1, MaxCount=1,
+        TagSpecifications=[{"ResourceType": "instance", "Tags": words}],
+    )  # fmt: skip
+    asyncio.run(provider().destroy(record(begun=time.time() - 60.0)))
+    assert alive(aws) == []
+
+
 @pytest.mark.parametrize("code", ["InsufficientInstanceCapacity", "VcpuLimitExceeded"])
 def test_no_room_is_told_and_leaves_nothing(aws, tmp_path, code):
     aws.plants.refused = {"RunInstances": (500 if code.startswith("Ins") else 400, code)}

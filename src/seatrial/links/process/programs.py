@@ -10,7 +10,7 @@ from pathlib import Path
 
 from seatrial.links.process import cgroups
 from seatrial.links.process.spawned import OWNER, TAG, let_go
-from seatrial.links.process.supervision import end_trial
+from seatrial.links.process.supervision import end_trial, kill_tree, require_ended
 from seatrial.links.process.table import pids, process_start, variables
 from seatrial.model.resource import Resource
 
@@ -35,9 +35,11 @@ async def destroy(resource: Resource) -> None:
 
 
 async def _end_tagged(resource: Resource, pid: int, started: str) -> None:
-    # Children carry the tag. It finds those that outlived the leader or left its group. Without a pid, it finds every
-    # process of the trial: their tags begin with the trial's name.
-    victims = [pid] if pid and process_start(pid) == started else _tagged(resource.name)
+    if pid and process_start(pid) == started:
+        require_ended(await asyncio.to_thread(kill_tree, pid))
+    # Children carry the tag. It finds those that outlived the leader. Without a pid, it finds every process of the
+    # trial: their tags begin with the trial's name.
+    victims = _tagged(resource.name)
     members = resource.detail.get("members")
     for member, began in members if isinstance(members, list | tuple) else ():
         if member not in victims and began and process_start(member) == began:
@@ -46,8 +48,6 @@ async def _end_tagged(resource: Resource, pid: int, started: str) -> None:
         for victim in victims:
             with suppress(ProcessLookupError):
                 os.kill(victim, signal.SIGKILL)
-                if victim == pid:
-                    os.killpg(victim, signal.SIGKILL)
         while any(process_start(victim) for victim in victims):
             await asyncio.sleep(0.01)
         victims = _tagged(resource.name)

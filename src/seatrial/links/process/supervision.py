@@ -211,6 +211,11 @@ def end_trial(pid: int, started: str, cgroup: str) -> None:
             deadline = time.monotonic() + ENDS
             while process_start(pid) == started and time.monotonic() < deadline:
                 time.sleep(0.001)
+    require_ended(left)
+
+
+def require_ended(left: Sequence[int]) -> None:
+    """LeftBehind with the processes that remain."""
     if left:
         named = ", ".join(f"{pid} ({program_name(pid)})" for pid in left[:5])
         raise LeftBehind(f"{len(left)} processes did not end after SIGKILL: {named}")
@@ -233,6 +238,31 @@ def kill_descendants(pid: int, seconds: float) -> list[int]:
         if not left or time.monotonic() > deadline:
             return left
         time.sleep(0.001)
+
+
+def kill_tree(root: int, seconds: float = ENDS) -> list[int]:
+    """Kill a program with its group and its descendants, also those in a session of their own, such as the workers of a
+    deployer; a daemon without its parent is left. Returns those alive after so many seconds."""
+    deadline = time.monotonic() + seconds
+    _signal_group(root, signal.SIGSTOP)
+    stopped: dict[int, str] = {}
+    while fresh := {pid: process_start(pid) for pid in {root, *descendants(root)} - set(stopped)}:
+        for pid in fresh:  # a stopped process starts no children, and its children keep it as their parent
+            _signal(pid, signal.SIGSTOP)
+        stopped |= fresh
+    _signal_group(root, signal.SIGKILL)
+    for pid in stopped:
+        _signal(pid, signal.SIGKILL)
+    while left := [pid for pid, began in stopped.items() if began and process_start(pid) == began]:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.001)
+    return left
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

@@ -16,6 +16,9 @@ LOOK_AGAIN = 0.2
 BELIEVED = 30.0
 """Seconds after which a machine that stays as it is, though the cloud took its removal, is left behind."""
 
+UNSENT = 900.0
+"""Seconds from the record of a machine until its creation was sent or given up."""
+
 ASKED: dict[str, str] = {}
 """Name of each machine that this process wanted, to its identifier; empty: its creation was never sent or answered. It
 has an identifier before any list shows it, and another instance of the provider may have to remove it."""
@@ -24,11 +27,12 @@ SENT: set[str] = set()
 
 
 def may_appear(name: str, detail: object, lag: float) -> float:
-    """The time (as `time.time`) until which a list may lack it."""
+    """The time (as `time.time`) until which a list may lack it. Its request may have left only now, whatever the age of
+    its record."""
     if name in ASKED and name not in SENT:
         return 0.0
-    begun = detail.get("begun") if isinstance(detail, dict) else None
-    return float(begun) + lag if isinstance(begun, int | float) else 0.0
+    begun, now = detail.get("begun") if isinstance(detail, dict) else None, time.time()
+    return now + lag if isinstance(begun, int | float) and now < begun + UNSENT + lag else 0.0
 
 
 async def machine_gone(cloud: Cloud, tagging: Tagging, resource: Resource, lag: float, deadline: float) -> None:

@@ -72,6 +72,8 @@ class PodmanMachines:
         self._engine: Engine | None = None
         self._subnet = ""
         self._machines: dict[str, _One] = {}
+        self._taken: set[str] = set()
+        """Addresses in use, also of a machine that is being removed."""
         self._stopped: Callable[[str], None] = lambda id: None
 
     def told(self, stopped: Callable[[str], None]) -> None:
@@ -100,8 +102,8 @@ class PodmanMachines:
         for disk in wanted.disks:
             one.disks[disk.id] = disk
         await self._write_disks(one)
-        taken = {known.address for known in self._machines.values()}
-        one.address = next(a for n in range(11, 250) if (a := f"{self._subnet}.{n}") not in taken)
+        one.address = next(a for n in range(11, 250) if (a := f"{self._subnet}.{n}") not in self._taken)
+        self._taken.add(one.address)
         await self._call(
             "run", "--detach", "--pull=never", "--name", name, "--hostname", wanted.name[:63],
             "--network", self._network, "--ip", one.address, "--mac-address", _mac(name), *self._labels(),
@@ -137,6 +139,7 @@ class PodmanMachines:
             return
         await _unwatched(one)
         await self._call("rm", "--force", "--time", "0", "--volumes", one.name, what=f"removing {one.name}")
+        self._taken.discard(one.address)
         for disk in one.disks.values():
             await loops.released(self._file(disk))
         shutil.rmtree(one.folder, ignore_errors=True)
