@@ -64,11 +64,20 @@ def test_a_push_that_the_output_tells_of_is_waited_for(
     assert [one.change for one in asyncio.run(auditor.findings(cast("Context", Telling(tmp_path))))] == found
 
 
-def test_a_push_that_the_server_never_shows_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+REFUSED = f"{PUSHED}error: failed to push some refs to 'http://127.0.0.1:3000/anna/shared.git'\n"
+
+
+@pytest.mark.parametrize(("output", "found"), [
+    (PUSHED, [("changed", "perhaps")]),
+    (REFUSED, []),
+    (REFUSED + PUSHED, [("changed", "perhaps")]),
+])  # fmt: skip
+def test_a_push_that_the_server_took_and_never_shows_is_a_doubt(
+    output: str, found: list[tuple[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("seatrial.links.gitea.contamination.LAG", 0)
     monkeypatch.setattr("seatrial.links.gitea.contamination.CATCHES_UP", 0)
-    (tmp_path / LOG).write_text(PUSHED)
-    ctx = Telling(tmp_path)
+    (tmp_path / LOG).write_text(output)
     auditor = GiteaAuditor(Late("http://127.0.0.1:3000", shows_at=100), "t1", since=1767225600.0)
-    assert asyncio.run(auditor.findings(cast("Context", ctx))) == []
-    assert "a push to anna/shared" in ctx.told[0]
+    findings = asyncio.run(auditor.findings(cast("Context", Telling(tmp_path))))
+    assert [(one.change, one.blame.value) for one in findings] == found

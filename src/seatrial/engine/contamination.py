@@ -17,7 +17,7 @@ from seatrial.model.scenario import StepPlan
 from seatrial.spi import Auditor, Blame, Finding
 from seatrial.spi.contamination import line_of
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds for one auditor."""
 
 SAID = 3

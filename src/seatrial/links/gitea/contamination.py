@@ -23,8 +23,11 @@ WRITES = frozenset({
 LAG = 1.5
 """Seconds after a push in which a quiet server writes its list of activities."""
 
-CATCHES_UP = 12.0
+CATCHES_UP = 45.0
 """Seconds that a busy server has for a push of which the trial's own output tells."""
+
+REFUSED = "error: failed to push some refs to '"
+"""What git prints after a push that the server refused."""
 
 
 class GiteaAuditor:
@@ -38,11 +41,12 @@ class GiteaAuditor:
 
     async def findings(self, ctx: Context) -> Sequence[Finding]:
         """Repositories without a mark that are new, and those of others that were written."""
-        found = []
+        found: list[Finding] = []
         await asyncio.sleep(LAG)
         try:
             repositories = await self._gitea.repositories()
-            if await self._waited_for(repositories, ctx):
+            if awaited := await self._pushed(repositories, ctx):
+                found += [self._unseen(name) for name in awaited if not await self._listed(name)]
                 repositories = await self._gitea.repositories()
         except Denied as error:
             ctx.log(f"nobody looks for contamination of {self._where}: {error}")
@@ -60,19 +64,36 @@ class GiteaAuditor:
     def _is_own(self, one: Listed) -> bool:
         return one.mark is not None and one.mark.trial == self._trial
 
-    async def _waited_for(self, repositories: Sequence[Listed], ctx: Context) -> Sequence[str]:
-        """The repositories of others to which this trial pushed, by its own output; the server's list has the push."""
-        pushes = await asyncio.to_thread(lambda: [*lines_with(rf"^To \S*{self._host}", ctx.folder)])
+    async def _pushed(self, repositories: Sequence[Listed], ctx: Context) -> Sequence[str]:
+        """The repositories of others to which this trial pushed, by its own output."""
+
+        def lines() -> tuple[list[str], list[str]]:
+            done, refused = (lines_with(rf"^{start}\S*{self._host}", ctx.folder) for start in ("To ", REFUSED))
+            return [*done], [*refused]
+
+        done, refused = await asyncio.to_thread(lines)
         others = [one.name for one in repositories if not self._is_own(one)]
-        awaited = [name for name in others if any(re.search(self._pushed_to(name), line) for line in pushes)]
+        return [
+            name for name in others
+            if _number(self._pushed_to(name), done) > _number(self._pushed_to(name, REFUSED, "'"), refused)
+        ]  # fmt: skip
+
+    async def _listed(self, name: str) -> bool:
+        """Whether the server's list has a push to this repository, once it had time to catch up."""
         end = asyncio.get_running_loop().time() + CATCHES_UP
-        for name in awaited:
-            while not await self._writers(name):
-                if asyncio.get_running_loop().time() > end:
-                    ctx.log(f"the output shows a push to {name}, and {self._where} shows none", "warning")
-                    break
-                await asyncio.sleep(0.2)
-        return awaited
+        while not await self._writers(name):
+            if asyncio.get_running_loop().time() > end:
+                return False
+            await asyncio.sleep(0.2)
+        return True
+
+    def _unseen(self, name: str) -> Finding:
+        return Finding(
+            what=f"Repository {name}", change="changed", where=self._where, mark="not this trial's",
+            blame=Blame.PERHAPS,
+            evidence=f"the output of this trial shows a push, and the server lists none within {CATCHES_UP:g} s",
+            advice="look at the repository; write to the trial's own, `${{ steps.ID.outputs.clone_url }}`",
+        )  # fmt: skip
 
     def others(self) -> Sequence[OtherTrial]:
         return list(self._others.values())
@@ -130,15 +151,19 @@ class GiteaAuditor:
     def _where(self) -> str:
         return f"the Git server {self._gitea.place}"
 
-    def _pushed_to(self, name: str) -> str:
+    def _pushed_to(self, name: str, before: str = "To ", after: str = "") -> str:
         """What git prints after a push."""
-        return rf"^To \S*{self._host}\S*[/:]{re.escape(name)}(?:\.git)?/?$"
+        return rf"^{before}\S*{self._host}\S*[/:]{re.escape(name)}(?:\.git)?/?{after}$"
 
     @property
     def _host(self) -> str:
         """An expression for the server within a URL, with or without its port."""
         host = re.escape(self._gitea.place.partition("/")[0])
         return rf"(?:{host}|{host.partition(':')[0]}\b)"
+
+
+def _number(expression: str, lines: Sequence[str]) -> int:
+    return sum(re.search(expression, line) is not None for line in lines)
 
 
 def _by(who: str, at: float) -> str:
