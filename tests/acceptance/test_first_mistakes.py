@@ -109,6 +109,8 @@ IN_ANSIBLE: dict[str, Mistake] = {
         "hosts.ini:2: ansible_host of web1 is the template '{{ip}}'", "write the value itself"),
     "the inventory is empty": (
         ANSIBLE, {"site/hosts.ini": "[web]\n"}, "hosts.ini: the inventory has no hosts", "6:14"),
+    "the hosts are of no group": (
+        more(ANSIBLE, "hosts: 'wbe:!web1'"), {}, "no group or host of hosts.ini is named 'wbe'", "did you mean 'web'?"),
     "nothing stops a node": (
         step(ANSIBLE, "step: stop_node, target_node: web1"), {}, "needs the power 'stop'",
         "write `stop: FILE` into `system:`"),
@@ -138,6 +140,11 @@ def test_a_first_mistake_is_named_with_its_place_and_what_to_write(name: str, tm
     assert remedy in said
 
 
-@pytest.mark.parametrize("document", [TERRAFORM, ANSIBLE])
+PATTERNS = ("web", "web:!localhost", "web1,all", "w*:&web", "~w.*", "web[0]", "$group")
+
+
+@pytest.mark.parametrize(
+    "document", [TERRAFORM, ANSIBLE, *(more(ANSIBLE, f"hosts: '{pattern}'") for pattern in PATTERNS)]
+)
 def test_without_a_mistake_there_is_no_problem(document: str, tmp_path: Path) -> None:
     assert checked(tmp_path, document, {})[0] == 0

@@ -32,6 +32,9 @@ COMES_BACK, LOOKS_AGAIN = 15.0, 0.1
 PREPARES = 300.0
 """Seconds for a start beside the service's own limit: images, programs to prepare."""
 
+ANSWERS = 30.0
+"""Seconds for the answer to one question."""
+
 TURNS = 20
 """Keepers that may end while a run asks them for a lease."""
 
@@ -178,8 +181,11 @@ async def ask(home: Home, **message: object) -> Mapping[str, Any] | None:
     if connection is None:
         return None
     with connection:
-        async with asyncio.timeout(30):
-            return (await _asked(connection, message, last=("status", "look", "log")))[0]
+        try:
+            async with asyncio.timeout(ANSWERS):
+                return (await _asked(connection, message, last=("status", "look", "log")))[0]
+        except TimeoutError as error:
+            raise CannotTell(f"the keeper of the service {home.name} did not answer within {ANSWERS:g} s") from error
 
 
 async def stop(home: Home, *, force: bool = False) -> str:

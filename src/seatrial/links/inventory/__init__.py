@@ -65,6 +65,9 @@ _OF_PODS = {
 }
 """What leads to a pod, each with its variables."""
 
+ALWAYS_THERE = ("all", "ungrouped", "localhost", "127.0.0.1", "::1")
+"""Names in a pattern of hosts that every inventory knows."""
+
 _JINJA = re.compile(r"(?<!\$)\{\{|\{%")
 
 LOOPBACK = "127.0.0.1"
@@ -141,6 +144,21 @@ def require_readable(paths: Sequence[Path], playbooks: Path, *, all_nodes: bool)
         raise CannotTell(f"{_place(error, ', '.join(map(str, paths)))}: {error}") from None
     if not hosts:
         raise CannotTell(f"{', '.join(map(str, paths))}: the inventory has no hosts")
+
+
+def missing_from(paths: Sequence[Path], pattern: str) -> tuple[list[str], list[str]]:
+    """The names in a pattern of hosts, such as `web:!old`, that no group or host of these inventories has, and the
+    names that they have. Both are empty where only Ansible can say that."""
+    try:
+        tree = ansible_sources.tree_of(paths)
+    except Wrong:
+        return [], []
+    known = {*tree.groups, *tree.hosts, *(child for group in tree.groups.values() for child in group.children)}
+    plain = re.sub(r"[0-9a-f]*:[0-9a-f:]*:[0-9a-f.]*", "", pattern)  # IPv6 addresses, which have colons of their own
+    words = [word.lstrip("!&") for word in re.split(r"[:,\s]+", plain)]
+    named = [word for word in words if re.fullmatch(r"[\w.-]+", word)]
+    missing = [word for word in named if word not in known and word not in ALWAYS_THERE]
+    return missing, sorted(known - {"all"})
 
 
 def _place(error: Wrong, source: str) -> str:

@@ -72,15 +72,22 @@ def installed() -> bool:
 def own(sources: Sequence[Path], playbooks: Path | None = None) -> Hosts:
     """The hosts by Seatrial's own reader, for INI, YAML and JSON with `group_vars/` and `host_vars/`. Wrong, with file
     and line, for what only Ansible can read: scripts, plugins, vaults."""
-    tree, folders = Tree(), list[Path]()
+    tree, folders = tree_of(sources), list[Path]()
     for source in sources:
-        for file in _files_of(source):
-            _read(file, tree)
         folder = source if source.is_dir() else source.parent
         folders += [folder] if folder not in folders else []
     if playbooks is not None and playbooks not in folders:
         folders.append(playbooks)
     return tree.merged([FolderOfVariables(folder) for folder in folders])
+
+
+def tree_of(sources: Sequence[Path]) -> Tree:
+    """Their groups and hosts, without files of variables; see `own` for the errors."""
+    tree = Tree()
+    for source in sources:
+        for file in _files_of(source):
+            _read(file, tree)
+    return tree
 
 
 def _files_of(source: Path) -> list[Path]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from seatrial.errors import CannotTell
+from seatrial.errors import CannotTell, nearest
 from seatrial.links import inventory
 from seatrial.links.ansible import configuration
 from seatrial.links.paths import shown
@@ -114,6 +114,12 @@ def problems(settings: AnsibleSettings, documents: Path) -> Iterator[Wrong]:
             inventory.require_readable([folder / name for name in sources], folder, all_nodes=settings.hosts == "all")
         except CannotTell as error:
             yield ("inventory",), str(error), ""
+            return
+        if not _open(settings.hosts):
+            unknown, known = inventory.missing_from([folder / name for name in sources], settings.hosts)
+            for name in unknown:
+                text = f"no group or host of {', '.join(sources)} is named {name!r}"
+                yield ("hosts",), text, nearest(name, known, what="groups and hosts")
 
 
 def _locked(settings: AnsibleSettings, folder: Path) -> Iterator[Wrong]:
