@@ -92,6 +92,32 @@ def begun(project: Project, compose: str, change: tuple[str, str] | None = None)
             id="the port of the file",
         ),
         pytest.param(
+            GOOD + "  db:\n    image: db\n    depends_on:\n    - wbe\n", None,
+            "../compose.yaml:7: the service db names 'wbe', which is not in `services:`\n"
+            "    did you mean 'web'? services: db, web",
+            id="a dependency of no service",
+        ),
+        pytest.param(
+            GOOD + "    networks: [bakc]\nnetworks: {back: {}}\n", None,
+            "../compose.yaml:4: the service web names 'bakc', which is not in `networks:`\n    did you mean 'back'?",
+            id="a network of nobody",
+        ),
+        pytest.param(
+            GOOD + "    volumes: ['data:/srv']\n", None,
+            "../compose.yaml:4: the service web names 'data', which is not in `volumes:`\n    volumes: none",
+            id="a volume of nobody",
+        ),
+        pytest.param(
+            GOOD.replace("image: localhost/web", "build: {context: ./appp}"), None,
+            "../compose.yaml:3: the service web is built from './appp', which does not exist\n    paths begin at /",
+            id="a build folder that is missing",
+        ),
+        pytest.param(
+            GOOD.replace("image: localhost/web", "build: ."), None,
+            "../compose.yaml:3: the service web is built from './Dockerfile', which does not exist",
+            id="no Dockerfile",
+        ),
+        pytest.param(
             GOOD, ("provider: containers", "provider: local"),
             "'local' has no powers over the containers of a compose file\n    write `provider: containers`",
             id="another provider",
@@ -105,6 +131,31 @@ def test_check_says_where_and_what_to_write(
     done = project.seatrial("check")
     assert done.returncode == 2, done.stdout
     assert said in done.stderr
+
+
+WITHOUT_MISTAKES = """
+services:
+  web: {image: web, depends_on: {db: {condition: service_started}, gone: {condition: service_started, required: false}}}
+  db:
+    image: db
+    volumes: ["data:/srv", "./here:/a", "/there:/b", "~/c:/c", "/only", "${WHERE:-x}:/d", {type: tmpfs, target: /t}]
+    networks: {back: {aliases: [x]}, default: {}}
+    secrets: [key, {source: key, target: other}]
+    links: ["web:w"]
+  inside: {build: {context: ".", dockerfile_inline: "FROM x"}, network_mode: "service:db"}
+  elsewhere: {build: "https://example.org/x.git#main"}
+  at_hand: {image: built, build: ./nowhere}
+  more: {extends: {file: other.yaml, service: x}, depends_on: [in-other]}
+networks: {back: {}}
+volumes: {data: }
+secrets: {key: {file: ./key}}
+"""
+
+
+def test_what_the_tools_take_is_no_mistake(project: Project) -> None:
+    begun(project, WITHOUT_MISTAKES)
+    done = project.seatrial("check")
+    assert "which " not in done.stderr
 
 
 def test_a_variable_without_a_value_is_a_warning_with_its_line(project: Project) -> None:

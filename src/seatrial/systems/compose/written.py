@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from seatrial.errors import CannotTell, nearest
+from seatrial.systems.compose import references
 from seatrial.systems.compose.model import COMPLETED, ports_in
 from seatrial.systems.compose.recognition import standard
 from seatrial.systems.compose.settings import ComposeSettings
@@ -51,6 +52,18 @@ class Files:
     whole: bool = True
     """Whether no service can come from elsewhere."""
     unset: tuple[Variable, ...] = ()
+    declared: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """The names of networks, volumes, secrets and configs."""
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """Each file as it is written."""
+
+    def place(self, service: str, word: str) -> str:
+        """The first line of a word below a service: `compose.yaml:7`."""
+        for file, text in reversed([*self.texts.items()]):
+            lines = text.splitlines()
+            if (start := _line_of(text, service, below="services")) and word in "\n".join(lines[start - 1 :]):
+                return f"{file}:{next(n for n, line in enumerate(lines, 1) if n >= start and word in line)}"
+        return ", ".join(self.texts)
 
 
 class _Loader(yaml.SafeLoader):
@@ -69,18 +82,25 @@ _Loader.add_multi_constructor("!", _untagged)
 def read_files(folder: Path, names: Sequence[str], env_file: str, env: Mapping[str, str]) -> Files:
     """The files by their paths from a folder; BrokenFile says where one is wrong."""
     services: dict[str, dict[str, Any]] = {}
+    declared: dict[str, set[str]] = {kind: set(references.ALWAYS_THERE.get(kind, ())) for kind in references.DECLARED}
+    texts: dict[str, str] = {}
     whole, unset = True, []
     known = {**_environment(folder, names, env_file), **os.environ, **env}
     for name in names:
-        text = (folder / name).read_text(encoding="utf-8", errors="replace")
+        text = texts[name] = (folder / name).read_text(encoding="utf-8", errors="replace")
         document = _document(name, text)
+        for kind, names_there in declared.items():
+            names_there.update(map(str, document.get(kind) or ()))
         whole = whole and "include" not in document
         for service, value in (document.get("services") or {}).items():
             services[str(service)] = {**services.get(str(service), {}), **(value or {})}
         unset += list(_unset(name, text, known))
     if not services and whole:
         raise BrokenFile(f"{', '.join(names)}: there are no services", "write `services:`, and each service below it")
-    return Files(services=services, whole=whole and "COMPOSE_PROFILES" not in known, unset=tuple(unset))
+    return Files(
+        services=services, whole=whole and "COMPOSE_PROFILES" not in known, unset=tuple(unset),
+        declared={kind: frozenset(found) for kind, found in declared.items()}, texts=texts,
+    )  # fmt: skip
 
 
 def _document(name: str, text: str) -> Mapping[str, Any]:
@@ -113,11 +133,12 @@ def _document(name: str, text: str) -> Mapping[str, Any]:
     return document
 
 
-def _line_of(text: str, key: str) -> int:
-    """The first line with this key."""
+def _line_of(text: str, key: str, *, below: str = "") -> int:
+    """The first line with this key, 1 without one; `below`: below the first line with another key, 0 without one."""
+    start, missing = (_line_of(text, below), 0) if below else (0, 1)
     lines = text.splitlines()
     key_at = re.compile(rf"\s*[\"']?{re.escape(key)}[\"']?\s*:")
-    return next((number for number, line in enumerate(lines, 1) if key_at.match(line)), 1)
+    return next((number for number, line in enumerate(lines, 1) if number > start and key_at.match(line)), missing)
 
 
 def _environment(folder: Path, names: Sequence[str], env_file: str) -> dict[str, str]:
@@ -224,3 +245,19 @@ def problems(settings: ComposeSettings, folder: Path) -> Iterable[tuple[tuple[st
             if "${{" not in name and name not in files.services:
                 place = (key, name) if key == "health" else (key,)
                 yield place, f"`{key}` names the service {name!r}", nearest(name, files.services, what="services")
+    if files.whole:
+        yield from _unknown_names(files, (folder / names[0]).parent.resolve())
+
+
+def _unknown_names(files: Files, folder: Path) -> Iterable[tuple[tuple[str, ...], str, str]]:
+    known = {**files.declared, "services": frozenset(files.services)}
+    for service, told in files.services.items():
+        if "extends" in told:
+            continue  # only the tool knows the rest of it
+        for kind, name in dict.fromkeys(references.used_by(told)):
+            if name not in known[kind]:
+                text = f"{files.place(service, name)}: the service {service} names {name!r}, which is not in `{kind}:`"
+                yield (), text, nearest(name, known[kind], what=kind)
+        if needed := references.missing_for_build(told, folder):
+            text = f"{files.place(service, 'build')}: the service {service} is built from {needed!r}"
+            yield (), f"{text}, which does not exist", f"paths begin at {folder}"
