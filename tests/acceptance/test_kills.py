@@ -9,6 +9,7 @@ from benchmarks.kill_suites import MARK, PLACES
 from benchmarks.kills import kill
 from benchmarks.snapshots import Snapshot
 from tests.acceptance.harness import Project, processes_of, until
+from tests.acceptance.test_a_deployers_word import TRUE, system
 
 
 @pytest.mark.parametrize("place", ["local", "ssh", "preflight"])
@@ -45,15 +46,16 @@ def test_the_comparison_sees_what_a_killed_run_left(project: Project) -> None:
 WORKER = "touch began; until test -e go; do sleep 0.02; done; touch late"
 
 
-@pytest.mark.parametrize("session", ["", "setsid --wait"])
-def test_a_worker_of_a_killed_deploy_has_ended_before_destroy(session: str, project: Project) -> None:
+@pytest.mark.parametrize("session", ["", "setsid --wait "])
+@pytest.mark.parametrize("in_deploy", [True, False])
+def test_a_program_of_a_killed_run_has_ended_before_destroy(session: str, in_deploy: bool, project: Project) -> None:
     """Else it makes something after `destroy` has looked. Some deployers give each worker a session of its own."""
     worker, destroy = project.folder / "worker.sh", project.folder / "destroy.sh"
     worker.write_text(WORKER)
-    destroy.write_text(f"pgrep --full --list-full {worker} >alive\ntouch go\n")
-    deploy = f"{session} sh {worker}; true"
-    system = {"kind": "command", "cwd": ".", "deploy": deploy, "destroy": f"sh {destroy}", "status": "echo '{}'"}
-    document = {"system": system, "test_suites": {"s": {"workflow": [{"step": "deploy"}]}}}
+    destroy.write_text(f"pgrep --full --list-full {worker} >alive\nrm -f up; echo destroyed >state; touch go\n")
+    command = f"cd {project.folder}; {session}sh {worker}; true"
+    verbs = {"deploy": f"{TRUE['deploy']}; {command if in_deploy else 'true'}", "destroy": f"sh {destroy}"}
+    document = system("deploy", {"step": "custom_command", "custom_command": command}, cwd=".", **{**TRUE, **verbs})
     with project.start("run", project.write("a.json", document)) as run:
         until(lambda: (project.folder / "began").exists() or run.poll() is not None, "the worker")
         run.kill()

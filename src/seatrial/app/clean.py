@@ -222,7 +222,9 @@ async def _give_back(
     owners = owners_of(project, within=folder, masks=masks)
     say, close = _recorder(folder, ledger.run, cleaned, masks)
     sweep = Sweep(say)
-    await sweep.remove_entries(ledger, (entry for entry in entries if entry not in kept), owners)
+    due = [entry for entry in entries if entry not in kept]
+    await sweep.end_running(due)
+    await sweep.remove_entries(ledger, due, owners)
     # A kept trial keeps all its resources, even those missing from the ledger.
     spared = {entry.resource.trial for entry in kept} | ({""} if trial else set())
     trials = [trial] if trial else []

@@ -37,9 +37,12 @@ GROUND = ("engine:lease", "engine:path", temporary.OWNER)
 def _turn(entry: Entry) -> int:
     """Nodes and deployments first, then the trial's programs on this host, which can be a deployer's product; then the
     addresses, ports and folders that all of them use."""
-    resource = entry.resource
-    whole = resource.owner == programs.OWNER and resource.name == resource.trial
-    return 2 if resource.owner in GROUND else int(whole)
+    return 2 if entry.resource.owner in GROUND else int(_is_whole(entry.resource))
+
+
+def _is_whole(resource: Resource) -> bool:
+    """Whether it is all programs of a trial on this host."""
+    return resource.owner == programs.OWNER and resource.name == resource.trial
 
 
 class Owners:
@@ -127,6 +130,14 @@ class Sweep:
             await asyncio.gather(
                 *(self._remove(entry.resource, partial(owners.destroy, entry), ledger) for entry in alike)
             )
+
+    async def end_running(self, entries: Sequence[Entry]) -> None:
+        """End the programs of a dead run that go on without it. Those with an entry of their own have their own way to
+        end, and a failure is found when the trial's programs are removed."""
+        known = {int(str(entry.resource.detail["pid"])) for entry in entries if "pid" in entry.resource.detail}
+        for resource in (entry.resource for entry in entries if _is_whole(entry.resource)):
+            with suppress(LeftBehind):
+                await programs.end_running(resource, known)
 
     def _stands_on(self, ground: Resource) -> bool:
         """Whether a remaining resource may use this address, port or folder: then it stays in the ledger."""

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
 from seatrial.links.process import cgroups
 from seatrial.links.process.spawned import OWNER, TAG, let_go
-from seatrial.links.process.supervision import end_trial, kill_tree, require_ended
+from seatrial.links.process.supervision import end_trial, kill_tree, require_ended, running
 from seatrial.links.process.table import pids, process_start, variables
 from seatrial.model.resource import Resource
 
-__all__ = ["OWNER", "destroy", "find"]
+__all__ = ["OWNER", "destroy", "end_running", "find"]
 
 
 async def destroy(resource: Resource) -> None:
@@ -32,6 +33,15 @@ async def destroy(resource: Resource) -> None:
             let_go(resource.trial)
         pid = 0
     await _end_tagged(resource, pid, started)
+
+
+async def end_running(trial: Resource, spared: Collection[int] = ()) -> None:
+    """End the programs of a dead run's trial that still run, before its deployments are removed: what they make
+    afterwards would be left. Daemons, which may be the product, and the spared ones stay."""
+    pid, started = int(str(trial.detail["pid"])), str(trial.detail["started"])
+    for program in await asyncio.to_thread(running, pid, started):
+        if program not in spared:
+            require_ended(await asyncio.to_thread(kill_tree, program))
 
 
 async def _end_tagged(resource: Resource, pid: int, started: str) -> None:

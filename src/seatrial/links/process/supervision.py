@@ -16,8 +16,8 @@ from pathlib import Path
 
 from seatrial.errors import CannotTell, LeftBehind
 from seatrial.links.process import cgroups
-from seatrial.links.process.supervisor import FILES, LENGTH
-from seatrial.links.process.table import descendants, process_start, program_name
+from seatrial.links.process.supervisor import FILES, LENGTH, RUNS
+from seatrial.links.process.table import children, descendants, process_start, program_name
 
 ANSWERS = 20.0
 """Seconds for an answer of a supervisor."""
@@ -238,6 +238,17 @@ def kill_descendants(pid: int, seconds: float) -> list[int]:
         if not left or time.monotonic() > deadline:
             return left
         time.sleep(0.001)
+
+
+def running(pid: int, started: str) -> list[int]:
+    """The programs of a trial that still run, by its supervisor: not the daemons of those that ended."""
+    found = []
+    for command in children(pid) if process_start(pid) == started else ():
+        name = program_name(command)
+        number = name.removeprefix(RUNS)
+        if name != number and number.isdigit() and int(number) in children(command):
+            found.append(int(number))
+    return found
 
 
 def kill_tree(root: int, seconds: float = ENDS) -> list[int]:

@@ -25,6 +25,9 @@ LENGTH = 8
 FILES = 3
 """The files of a program: its standard input, output and error."""
 
+RUNS = "runs-"
+"""The name of a supervisor while its command runs: this and the command's process id."""
+
 OURS_ALONE = (signal.SIGPIPE, signal.SIGXFSZ)
 """Signals ignored by Python, but not by the programs it starts."""
 
@@ -133,6 +136,7 @@ def keep_commands(door: _socket.socket) -> None:
             for number in files:
                 os.close(number)
             os.chdir("/")
+        call_myself(f"{RUNS}{program}")
         send(door, (os.getpid(), program, 0))
         if not keep_command(door, ready, program):
             return
@@ -154,9 +158,19 @@ def keep_command(door: _socket.socket, ready: int, program: int) -> bool:
             if not message:
                 return False
             _, status = os.waitpid(program, 0)
+            call_myself("idle")
             left = reap()
             send(door, (status, left))
             return not left
+
+
+def call_myself(name: str) -> None:
+    """Show in the process table what this process does: after the end of Seatrial nothing else tells it."""
+    try:
+        with open("/proc/self/comm", "w") as file:  # noqa: PTH123  pathlib takes long to import
+            file.write(name)
+    except OSError:  # `/proc` is read-only here
+        return
 
 
 def start(argv: list[str], env: dict[str, str], folder: str, files: list[int]) -> int:

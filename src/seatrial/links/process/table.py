@@ -31,6 +31,11 @@ def members(group: int) -> list[tuple[int, str]]:
     return active
 
 
+def children(parent: int) -> list[int]:
+    """The living children of a process."""
+    return [pid for pid in pids() if (stat := _stat(pid)) and stat[0] not in "ZX" and int(stat[1]) == parent]
+
+
 def descendants(root: int) -> Iterator[int]:
     """The living descendants of a process."""
     parents: dict[int, list[int]] = {}
