@@ -172,7 +172,9 @@ async def _clean_run(project: Project, file: Path, options: CleanOptions, cleane
     kept = [entry for entry in entries if entry.op == "kept" and entry.until > time.time() and not options.all]
     for entry in kept:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.until))
-        cleaned.alone.append(f"{entry.resource}: kept until {when}; use `seatrial clean --all` to remove it now")
+        cleaned.alone.append(
+            f"{entry.resource}: kept until {when}{entry.resource.cost}; use `seatrial clean --all` to remove it now"
+        )
     try:
         await (_foresee if options.dry_run else _give_back)(project, ledger, entries, kept, cleaned, trial)
     finally:
@@ -198,7 +200,7 @@ async def _foresee(
 ) -> None:
     """Record the resources in the ledger, and those listed only by providers, as removable."""
     due = [entry.resource for entry in entries if entry not in kept]
-    cleaned.given_back += map(str, due)
+    cleaned.given_back += (f"{resource}{resource.cost}" for resource in due)
     named = {(resource.owner, resource.kind, resource.name) for resource in due}
     spared = {entry.resource.trial for entry in kept}
     for name, provider in _providers(project, ledger.run, owners_of(project), entries).items():

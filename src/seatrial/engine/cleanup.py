@@ -177,6 +177,7 @@ class Sweep:
         error = await _tried(destroy, patience, self._hurry)
         what = {"kind": resource.kind, "name": resource.name, "owner": resource.owner}
         if error:
+            error += resource.cost
             self.left.append((resource, error))
             self._say("resource", op="left", **what, error=error)
             return

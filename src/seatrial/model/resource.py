@@ -29,6 +29,13 @@ class Resource:
     def __str__(self) -> str:
         return f"{self.kind} {self.name} ({self.owner})"
 
+    @property
+    def cost(self) -> str:
+        """What it costs while it stands, in words; empty: unknown, or nothing. `per_hour` in its detail is the price in
+        the currency of its provider's settings."""
+        price = self.detail.get("per_hour")
+        return f"; it costs {price:g} per hour" if isinstance(price, int | float) and price else ""
+
 
 LOCAL = "local"
 KUBECTL = "kubectl"

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from aws_server.calls import IMAGE, client, machine
-from seatrial.errors import CannotTell, NotSupported
+from seatrial.engine import cleanup
+from seatrial.errors import CannotTell, LeftBehind, NotSupported
 from seatrial.loading.provider_settings import settings_from
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node, NodeSpec, Resource
@@ -37,10 +38,10 @@ def provider(**more: Any) -> Aws:
     return Aws(settings_from(Aws, {**SETTINGS, **more}))
 
 
-async def refused_node(folder: Path, seconds: float = 2.0) -> BaseException:
+async def refused_node(folder: Path, seconds: float = 2.0, **settings: Any) -> BaseException:
     """The error of a node whose machine has no SSH server, after the sweep."""
     suite = replace(flow(provider="aws"), deadlines={"start": seconds})
-    async with context(folder, suite, providers={"aws": SETTINGS}, registry=Registry()) as ctx:
+    async with context(folder, suite, providers={"aws": {**SETTINGS, **settings}}, registry=Registry()) as ctx:
         with pytest.raises(CannotTell) as raised:
             await ctx.create_node(NodeSpec(name="n11"))
     return raised.value
@@ -155,6 +156,13 @@ def test_no_room_is_told_and_leaves_nothing(aws, tmp_path, code):
     assert isinstance(error, NoRoom)
     assert f"RunInstances: AWS says {code}" in str(error)
     assert (aws.instances.known, alive(aws)) == ({}, [])
+
+
+def test_a_machine_that_is_left_behind_tells_its_price(aws, tmp_path, monkeypatch):
+    monkeypatch.setattr(cleanup, "PATIENCE", 3.0)
+    aws.plants.refused = {"TerminateInstances": (403, "UnauthorizedOperation")}
+    with pytest.raises(LeftBehind, match=r"UnauthorizedOperation.*; it costs 0.0208 per hour"):
+        asyncio.run(refused_node(tmp_path, 0.5, prices={"t3.small": 0.0208}))
 
 
 def test_an_expired_token_says_what_to_do(aws, tmp_path):

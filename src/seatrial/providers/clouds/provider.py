@@ -121,14 +121,15 @@ class CloudProvider(GuestPowers):
     def foresee(self, spec: NodeSpec, ctx: Context) -> Mapping[str, object]:
         """The place, the machine's name, and the moment: until some time after it, lists may lack the machine."""
         require_room(spec.name, naming.machine_name(ctx.trial_id, ""))
-        size_of(self.name, spec.parameters, self._settings)
+        size = size_of(self.name, spec.parameters, self._settings).size
         name = naming.machine_name(ctx.trial_id, spec.name)
         cloud = self._clouds.get(())
         place = cloud.place if cloud is not None else {}
         removal.ASKED[name] = ""
         removal.SENT.discard(name)
         token = str(uuid.uuid4())
-        self._foreseen[name] = {**place, "machine": name, "begun": time.time(), "token": token}
+        price = {"per_hour": self._settings.prices[size]} if size in self._settings.prices else {}
+        self._foreseen[name] = {**place, **price, "machine": name, "begun": time.time(), "token": token}
         return self._foreseen[name]
 
     async def create(self, spec: NodeSpec, ctx: Context) -> Node:
