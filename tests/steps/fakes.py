@@ -13,6 +13,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from seatrial.errors import CannotTell, LinkDown, LinkLost, Overrun, StepFailed, StepStopped
 from seatrial.links.process.spawned import let_go, supervisor_of
 from seatrial.links.process.supervision import end_trial
@@ -480,6 +482,13 @@ def end_programs() -> None:
         if (supervisor := supervisor_of(trial)) is not None:
             end_trial(supervisor.pid, supervisor.started, supervisor.cgroup)
             let_go(trial)
+
+
+@pytest.fixture(autouse=True)
+def programs_end() -> Iterator[None]:
+    """The programs of a fake trial, and their supervisor, end with the test. A `conftest.py` imports it."""
+    yield
+    end_programs()
 
 
 def within(work: Callable[[], Awaitable[Any]], seconds: float = 10.0) -> Any:

@@ -6,20 +6,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.steps.fakes import end_programs
+from tests.steps.fakes import programs_end
 from tests.systems.fakes import FakeContext, Plain, settings
 
 from seatrial.systems.processes import Processes
 from seatrial.systems.processes.settings import ProcessSettings
 
+__all__ = ["make", "programs_end"]
+
 Make = Callable[..., FakeContext]
-
-
-@pytest.fixture(autouse=True)
-def programs_end() -> Iterator[None]:
-    """The programs of a fake trial, and their supervisor, end with the test."""
-    yield
-    end_programs()
 
 
 @pytest.fixture
