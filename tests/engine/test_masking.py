@@ -3,6 +3,7 @@
 import base64
 import json
 import random
+import re
 from urllib.parse import quote
 
 import pytest
@@ -53,8 +54,80 @@ SPELLINGS = {
     "a dump": lambda secret: secret.encode().hex(" "),
     "a fingerprint": lambda secret: secret.encode().hex(":"),
     "a C string": lambda secret: "".join(f"\\x{byte:02x}" for byte in secret.encode()),
+    "octal numbers of printf": lambda secret: "".join(f"\\{byte:03o}" for byte in secret.encode()),
+    "quoted-printable": lambda secret: "".join(f"={byte:02X}" for byte in secret.encode()),
+    "numbers of HTML": lambda secret: "".join(f"&#x{byte:x};" for byte in secret.encode()),
+    "decimal numbers of HTML": lambda secret: "".join(f"&#{byte};" for byte in secret.encode()),
+    "bytes in JSON": lambda secret: json.dumps(list(secret.encode())),
+    "the same over many lines": lambda secret: json.dumps(list(secret.encode()), indent=2),
+    "bytes of Go": lambda secret: f"[{' '.join(map(str, secret.encode()))}]",
+    "a list of characters": lambda secret: json.dumps(list(secret), ensure_ascii=False),
+    "base32": lambda secret: base64.b32encode(secret.encode()).decode(),
     "ASCII alone": lambda secret: secret.encode("ascii", "replace").decode(),
 }
+
+
+PASSWORD = "Sup3r-s3cret!Pass/word+12"
+
+
+def lines_of(data, size, form, shown=None, *, address="{:08x}: "):
+    """A dump as `xxd`, `hexdump` and `od` print it: so many bytes a line, and the characters at its end."""
+    width = len(form(data[:size]))
+    for at in range(0, len(data), size):
+        piece = data[at : at + size]
+        text = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in piece)
+        yield address.format(at) + (f"{form(piece):{width}}  {shown.format(text)}" if shown else form(piece))
+
+
+def words(piece):
+    return [second << 8 | first for first, second in zip(piece[::2], [*piece[1::2], 0], strict=False)]
+
+
+DUMPS = {
+    "xxd": (16, lambda piece: piece.hex(" ", -2), "{}", "{:08x}: "),
+    "xxd -b": (6, lambda piece: " ".join(f"{byte:08b}" for byte in piece), "{}", "{:08x}: "),
+    "hexdump -C": (16, lambda piece: f"{piece[:8].hex(' ')}  {piece[8:].hex(' ')}", "|{}|", "{:08x}  "),
+    "hexdump": (16, lambda piece: " ".join(f"{word:04x}" for word in words(piece)), None, "{:07x} "),
+    "od": (16, lambda piece: " ".join(f"{word:06o}" for word in words(piece)), None, "{:07o} "),
+    "od -c": (16, lambda piece: "".join(f"{chr(byte):>4}" for byte in piece), None, "{:07o}"),
+    "od -An -b": (16, lambda piece: " ".join(f"{byte:03o}" for byte in piece), None, ""),
+    "od -tu1": (16, lambda piece: "".join(f"{byte:4}" for byte in piece), None, "{:07o}"),
+}
+
+
+@pytest.mark.parametrize("name", DUMPS)
+@pytest.mark.parametrize("before", range(17))
+def test_a_dump_of_several_lines_is_masked_with_the_characters_beside_it(name, before):
+    size, form, shown, address = DUMPS[name]
+    data = b"k" * before + PASSWORD.encode() + b"zz"
+    text = "\n".join(lines_of(data, size, form, shown, address=address))
+    hidden = masks(PASSWORD).hide(text)
+    assert MASK in hidden
+    for at in range(len(PASSWORD) - 5):
+        part = PASSWORD[at : at + 6].encode()
+        # Of a number for two bytes, one may be the secret's and one another's: it stays.
+        inner = part[1:] if name in ("od", "hexdump") else part
+        assert part.decode() not in hidden
+        assert part.decode() not in re.sub(r"\s", "", hidden)
+        forms = [form(inner)] if name != "hexdump -C" else [inner.hex(" ")]
+        assert [one for one in forms if one.strip() in hidden] == []
+
+
+def test_ordinary_numbers_and_characters_are_left_alone():
+    made = masks(PASSWORD, "abcdef")
+    text = json.dumps({"rows": [1, 2, 3, 83, 117, 112, 50], "x": ["a", "b", "c"]}) + " a b c d x 0000020 5375 7033"
+    assert made.hide(text) == text
+
+
+@pytest.mark.parametrize("name", ["od -tu1", "xxd", "od -c"])
+def test_a_dump_that_is_cut_within_the_secret_shows_no_part_of_it(name):
+    size, form, shown, address = DUMPS[name]
+    text = "\n".join(lines_of(b"x" * 200 + PASSWORD.encode() + b"y" * 200, size, form, shown, address=address))
+    made = masks(PASSWORD)
+    line = next(at for at, row in enumerate(text.splitlines()) if "S" in row or " 83" in row)
+    first = "\n".join(text.splitlines()[: line + 1]) + "\n"
+    assert made.decided(first) < len(first)
+    assert MASK in made.hide(first + "… (cut)")
 
 
 @pytest.mark.parametrize("name", SPELLINGS)

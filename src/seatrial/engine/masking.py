@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from seatrial.engine.secret_codes import Coded, coded, codes_in
 from seatrial.engine.secret_words import MASK, Reading, Word
 from seatrial.engine.spellings import SHORTEST, forms_of
 
@@ -20,8 +21,8 @@ CUT = 180
 MANY = 20
 """Marks from which on a look for a word in the whole text is worth its price."""
 
-_MARK = re.compile(r"…(?: ?\([^()\n]*\))?\n?|\n?\[\.\.\. \d+ bytes left out \.\.\.\]\n?|\.\.\.")
-"""The words in place of text that was cut."""
+_MARK = re.compile(r"…(?: ?\([^()\n]*\))?\n?|\n?\[\.\.\. \d+ bytes left out \.\.\.\]\n?|(?<!\.)\.{3,4}(?!\.)")
+"""The words in place of text that was cut; more points are a dump's or a progress bar."""
 
 _USERINFO = re.compile(r"(?i)([a-z][a-z0-9+.-]*:(?:\\*/){2})([^\s/?#\"'<>\\]*)@(?=[^\s@])")
 _QUERY = re.compile(
@@ -37,6 +38,7 @@ class Masks:
 
     def __init__(self) -> None:
         self._words: dict[str, Word] = {}
+        self._codes: list[tuple[int, Coded]] = []
         self._whole: set[str] = set()
 
     def __bool__(self) -> bool:
@@ -48,6 +50,7 @@ class Masks:
             return False
         if secret not in self._whole:
             self._whole.add(secret)
+            self._codes += coded(secret)
             known = {**self._words, **{text: Word(text, hex) for text, hex in forms_of(secret)}}
             # The longest first: a secret may be a part of another.
             self._words = dict(sorted(known.items(), key=lambda item: len(item[0]), reverse=True))
@@ -58,6 +61,8 @@ class Masks:
         text = hide_in_urls(text)
         if not self._words:
             return text
+        for code in self._coded_in(text):
+            text = code.hide(text)
         reading = Reading(text)
         for word in self._words.values():
             if len(word.needle) <= len(reading.text):
@@ -82,22 +87,32 @@ class Masks:
         """How much of a text can be masked before the rest of it comes: its whole lines, without those at their end
         that may be the beginning of a secret."""
         lines = text[: text.rfind("\n") + 1]
-        return min((word.begins_at(lines) for word in self._words.values()), default=len(text))
+        words: list[Word | Coded] = [*self._words.values(), *self._coded_in(lines)]
+        return min((word.begins_at(lines) for word in words), default=len(text))
 
     def occurs_in(self, data: bytes) -> bool:
         """Whether a secret may be in these bytes: a quick look before the search."""
         joined = data.translate(None, b" \t\r\n")
-        plain = joined.lower().replace(b"0x", b"").translate(None, b":,-%\\x")
+        plain = joined.lower().replace(b"0x", b"").translate(None, b":,-%=;&#\\x")
+        text = data.decode("utf-8", "surrogateescape")
         return any(
             word.needle.encode() in (plain if word.hex else joined) or not word.needle for word in self._words.values()
-        )
+        ) or any(code.occurs_in(text) for code in self._coded_in(text))
+
+    def _coded_in(self, text: str) -> list[Coded]:
+        """The secrets in the codes that this text may have."""
+        numbers = codes_in(text) if self._codes else ()
+        return [code for number, code in self._codes if number in numbers] if numbers else []
 
     def _without_parts(self, text: str) -> str:
         """The text without incomplete secrets at its ends and beside marks of a cut."""
         marks = list(_MARK.finditer(text)) if "…" in text or "..." in text else []
         if not marks and len(text) < CUT:
             return text
-        words = [word for word in self._words.values() if len(marks) < MANY or word.may_be_cut_in(text)]
+        words: list[Word | Coded] = [
+            word for word in self._words.values() if len(marks) < MANY or word.may_be_cut_in(text)
+        ]
+        words += self._coded_in(text)
         pieces, at = [], 0
         for mark in [*marks, None]:
             piece = text[at : mark.start() if mark else len(text)]

@@ -25,9 +25,9 @@ _REST_OF_ESCAPE = r"[0-9A-Za-z{};%#]{0,9}?"
 
 _CLOSING = re.compile(r"""[\s'"`)\]}]*\Z""")
 _OPENING = re.compile(r"""\A[\s'"`(\[{]*""")
-_DIGITS = re.compile(r"(?:0x|[0-9a-fA-F]|[\s:,%x\\-])*")
-_DIGIT_LAST = re.compile(r"[0-9a-fA-F][\s:,%x\\-]*\Z")
-_HEX_NOISE = str.maketrans("", "", " :,-%\\x\r\n\t")
+_DIGITS = re.compile(r"(?:0x|[0-9a-fA-F]|[\s:,%=;&#x\\-])*")
+_DIGIT_LAST = re.compile(r"[0-9a-fA-F][\s:,%=;&#x\\-]*\Z")
+_HEX_NOISE = str.maketrans("", "", " :,-%=;&#\\x\r\n\t")
 
 
 class Reading:
@@ -90,7 +90,7 @@ class Word:
     def _hexadecimal(self) -> re.Pattern[str]:
         digits = [f"[{c}{c.upper()}]" if c.isalpha() else c for c in self.text]
         pairs = [first + second for first, second in zip(digits[::2], digits[1::2], strict=True)]
-        return re.compile(r"(?:[\s:,%-]|\\+x|0x)*".join(pairs))
+        return re.compile(r"(?:[\s:,%=;&#x-]|\\+x|0x)*".join(pairs))
 
     # Incomplete at a cut
 

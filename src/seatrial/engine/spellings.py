@@ -85,6 +85,7 @@ def forms_of(secret: str) -> list[tuple[str, bool]]:
     raw, wide = secret.encode("utf-8", "surrogateescape"), secret.encode("utf-16-le", "surrogatepass")
     for content in {raw, *_in_json(secret)}:
         texts += _in_base64(content)
+    texts += _in_base32(raw)
     texts += [*_in_base64(wide, again=False), "\0".join(secret)]
     if LONG <= len(secret) < PIECE and not secret.isalpha():  # a word may stand in the text by itself
         texts += [secret.upper(), secret.lower(), secret[::-1]]
@@ -112,6 +113,16 @@ def _in_base64(raw: bytes, *, again: bool = True) -> list[str]:
             found += [core, core.replace("+", "-").replace("/", "_")]
             if again and len(core) >= LONG:
                 found += _in_base64(core.encode(), again=False)
+    return found
+
+
+def _in_base32(raw: bytes) -> list[str]:
+    """What base32 makes of a secret, wherever it is in the encoded text."""
+    found = []
+    for before in range(5):
+        whole = base64.b32encode(b"\0" * before + raw).decode()
+        core = whole[-(-before * 8 // 5) : (before + len(raw)) * 8 // 5]
+        found += [core, core.lower()] if len(core) >= LONG else []
     return found
 
 
