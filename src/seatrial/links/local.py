@@ -18,8 +18,11 @@ FILE_SECONDS = 600.0
 ABSENT, NOT_REGULAR = 44, 45
 """Exit codes of the scripts for files."""
 
-GET = f'[ -e "$0" ] || exit {ABSENT}; [ -f "$0" ] || exit {NOT_REGULAR}; exec cat <"$0" >"$1"'
-PUT = f'[ -f "$1" ] || ! [ -e "$1" ] || exit {NOT_REGULAR}; exec cat <"$0" >"$1"'
+FROM, TO = "SEATRIAL_FROM", "SEATRIAL_TO"
+"""Variables with paths of files: a name can have a secret in it, and every user can read command lines."""
+
+GET = f'[ -e "${FROM}" ] || exit {ABSENT}; [ -f "${FROM}" ] || exit {NOT_REGULAR}; exec cat <"${FROM}" >"${TO}"'
+PUT = f'[ -f "${TO}" ] || ! [ -e "${TO}" ] || exit {NOT_REGULAR}; exec cat <"${FROM}" >"${TO}"'
 
 EXEC = ("/bin/sh", "-c", 'exec "$@"', "sh")
 """A shell's exit codes for programs that are missing or not executable."""
@@ -84,7 +87,8 @@ class LocalLink:
             raise TimedOut(text, error.stdout, error.stderr) from None
 
     async def _copied(self, script: str, source: str, target: str, what: str) -> None:
-        done = await self.run(["/bin/sh", "-c", script, source, target], timeout=FILE_SECONDS)
+        paths = {FROM: source, TO: target}
+        done = await self.run(["/bin/sh", "-c", script], timeout=FILE_SECONDS, env=paths)
         if done.exit_code == ABSENT:
             raise FileNotFoundError(f"{self}: the file {source} does not exist")
         if done.exit_code == NOT_REGULAR:

@@ -41,8 +41,10 @@ ENDING = 20.0
 ABSENT, NOT_REGULAR = 44, 45
 """Exit codes of the scripts for files."""
 
-GET = f'[ -e "$0" ] || exit {ABSENT}; [ -f "$0" ] || exit {NOT_REGULAR}; exec cat <"$0"'
-PUT = f'[ -f "$0" ] || ! [ -e "$0" ] || exit {NOT_REGULAR}; exec cat >"$0"'
+FILE = "SEATRIAL_FILE"
+"""The variable with the path of a file: a name can have a secret in it, and every user can read command lines."""
+GET = f'[ -e "${FILE}" ] || exit {ABSENT}; [ -f "${FILE}" ] || exit {NOT_REGULAR}; exec cat <"${FILE}"'
+PUT = f'[ -f "${FILE}" ] || ! [ -e "${FILE}" ] || exit {NOT_REGULAR}; exec cat >"${FILE}"'
 
 
 class SSHLink:
@@ -202,8 +204,8 @@ class SSHLink:
         return done
 
     async def _copied(self, script: str, remote: str, what: str, timeout: float, **streams: Any) -> None:
-        command = ["/bin/sh", "-c", script, remote]
-        sent = order(command, None, sudo=self._by_sudo(self._door.become), number=next(self._numbers))
+        command = ["/bin/sh", "-c", script]
+        sent = order(command, {FILE: remote}, sudo=self._by_sudo(self._door.become), number=next(self._numbers))
         session = await self._session(sent, timeout, shown=what, **streams)
         code = self._code(session, what)
         if code == ABSENT:
