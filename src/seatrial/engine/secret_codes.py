@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from seatrial.engine.secret_words import MASK
 from seatrial.engine.spellings import spellings
-
-MASK = "***"
 
 FEWEST = 6
 """Bytes of the shortest secret that is looked for: fewer numbers match by accident."""
@@ -77,7 +76,7 @@ CODES = (
     ),
     Code(_words(_hexadecimal(4)), "[ ]+", re.compile(r"[0-9a-fA-F]{4}[ ]+[0-9a-fA-F]{4}[ ]+[0-9a-fA-F]{4}"), ("", "")),
     Code(_words("{:06o}".format), "[ ]+", re.compile("[0-7]{6}[ ]+[0-7]{6}[ ]+[0-7]{6}")),
-    Code(_bytes("{:08b}".format), "[ ]*", re.compile("[01]{8}[ ]*[01]{8}[ ]*[01]{8}"), shows=True),
+    Code(_bytes("{:08b}".format), "[ ]+", re.compile("[01]{8}[ ]+[01]{8}[ ]+[01]{8}"), shows=True),
     Code(_bytes(str), r"[\s,;&#\\]+", re.compile(r"\d{2,3}[\s,;&#\\]+\d{2,3}[\s,;&#\\]+\d{2,3}")),
     Code(
         _bytes("(?:0o?)?{:03o}".format), r"[\s,;&#\\]+",
@@ -88,6 +87,11 @@ CODES = (
         re.compile(r"[ '\",](?:\S[ '\",]{1,5}){3}\S[ '\",]"), ("", ""),
     ),
 )  # fmt: skip
+
+
+CHARACTERS = len(CODES) - 1
+NUMBERS = re.compile(r"[0-9a-fA-F]{2,8}[\s,;&#\\]+(?:0o?)?[0-9a-fA-F]{2,8}[\s,;&#\\]+(?:0o?)?[0-9a-fA-F]{2,8}")
+"""What every text has in which one of the other codes is: three numbers in a row."""
 
 
 class Coded:
@@ -152,7 +156,8 @@ class Coded:
 
 def codes_in(text: str) -> list[int]:
     """The codes that a text may have, by their numbers; most texts have none."""
-    return [number for number, code in enumerate(CODES) if code.looks.search(text)]
+    wanted = range(len(CODES)) if NUMBERS.search(text) else (CHARACTERS,)
+    return [number for number in wanted if CODES[number].looks.search(text)]
 
 
 def coded(secret: str) -> Iterator[tuple[int, Coded]]:
