@@ -106,6 +106,20 @@ def test_a_signal_gives_everything_back_in_order(name: str, event: int, project:
     assert results["left_behind"] == []
 
 
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_while_the_report_is_written_leaves_it_whole(name: str, project: Project) -> None:
+    plugin = KILLER.replace("    def close(self):\n        pass", f"    def close(self):\n        self.kill('{name}')")
+    killing = "    def kill(self, name):\n        os.kill(os.getpid(), getattr(signal, name))\n"
+    (project.folder / "killer.py").write_text(plugin + killing)
+    environment = {**project.environment, "KILL_AT": "0"}
+    done = project.seatrial("run", DEMO, "--plugin", "killer.py", "--format", "none", env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert project.left() == []
+    results = assert_results_are_true(project)
+    assert (results["verdict"], results["interrupted"]) == ("passed", "")
+    assert (project.runs()[-1] / "report.html").is_file()
+
+
 def test_a_second_interrupt_is_faster_and_still_clean(project: Project) -> None:
     process = project.start("run", DEMO, "--format", "plain")
     until(lambda: any(e["kind"] == "fault" for e in project.events()), "the first fault")

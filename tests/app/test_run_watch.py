@@ -133,6 +133,22 @@ def test_a_round_is_stopped_by_a_change_and_by_a_signal(project: Project, number
     assert project.left() == []
 
 
+def test_a_signal_while_a_report_is_written_ends_the_watch(project: Project) -> None:
+    (project.folder / "closes.py").write_text(
+        "import os, signal\n"
+        "from seatrial import reporter\n"
+        "@reporter('closes')\n"
+        "class Closes:\n"
+        "    def __init__(self, out, options): pass\n"
+        "    def on(self, event): pass\n"
+        "    def close(self): os.kill(os.getpid(), signal.SIGINT)\n"
+    )
+    with watching(project, project.write("a.json", suite(CHECKS)), "--plugin", "closes.py") as watch:
+        assert watch.ended() == 130
+        assert "RESULT: PASSED" in watch.said
+    assert len(project.runs()) == 1
+
+
 def test_what_cannot_be_watched_is_refused_with_what_to_do(project: Project) -> None:
     project.write("a.json", suite(CHECKS))
     for words, message in {

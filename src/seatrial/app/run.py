@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from itertools import count
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import Any
 
 from seatrial import __version__
@@ -152,17 +153,19 @@ async def run_plan(
         if ledger.removed:
             removed = "the ledger was removed while the run needed it: a killed run could not have been cleaned up"
             journal.emit("log", "", {"level": "warning", "text": removed})
-        results = _finish(journal, fold, clock() - start, interrupted, broken=broken)
-        journal.close()
-        ledger.close(home / "ledger.jsonl")
-        with suppress(FileNotFoundError):  # resources remain, so it stays where `seatrial clean` looks for it
-            mask_file(home / "ledger.jsonl", journal.masks)
+        with _noted(unless=run.hurried) as late:
+            results = _finish(journal, fold, clock() - start, interrupted, broken=broken)
+            journal.close()
+            ledger.close(home / "ledger.jsonl")
+            with suppress(FileNotFoundError):  # resources remain, so it stays where `seatrial clean` looks for it
+                mask_file(home / "ledger.jsonl", journal.masks)
     exit_code = results["exit_code"]
     if journal.trouble and exit_code in (0, 4, 5):
         # A report could not be written after the last event: this must not look like a pass.
         print(f"seatrial: {journal.trouble}", file=sys.stderr)
         exit_code = 3
-    return RunReport(run_id=run_id, folder=folder, exit_code=exit_code, results=results)
+    ended_by = interrupted or next(iter(late), "")
+    return RunReport(run_id=run_id, folder=folder, exit_code=exit_code, results=results, signal=ended_by)
 
 
 async def _report_foreign_resources(project: Project, run: Run, plan: Plan) -> None:
@@ -256,6 +259,21 @@ def _cancelling(run: Run) -> Iterator[list[str]]:
 
     with signals(on_signal):
         yield caught
+
+
+@contextmanager
+def _noted(*, unless: bool) -> Iterator[list[str]]:
+    """Note the names of signals, so that the report is written whole; `unless` somebody insists on the end."""
+    caught: list[str] = []
+    before = {}
+    for number, name in SIGNALS.items() if not unless and current_thread() is main_thread() else ():
+        if signal.getsignal(number) != signal.SIG_IGN:
+            before[number] = signal.signal(number, lambda *_, name=name: caught.append(name))
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -61,6 +61,8 @@ class RunReport:
     exit_code: int
     results: dict[str, Any]
     """As in `results.json`."""
+    signal: str = ""
+    """The name of the signal that ended it, or that came while its report was written."""
 
     @property
     def success(self) -> bool:

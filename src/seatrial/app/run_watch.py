@@ -115,8 +115,8 @@ class RunWatch:
                 raise
         except SeatrialError as error:
             sys.stdout.write(f"error: {error}\n")
-        if report is not None and report.results["interrupted"]:
-            return report.results["interrupted"], changed
+        if report is not None and report.signal:
+            return report.signal, changed
         return ("", changed) if changed else await self._wait(watched)
 
     async def _wait(self, watched: Watched) -> tuple[str, set[Path]]:
