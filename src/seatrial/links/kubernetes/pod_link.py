@@ -45,6 +45,9 @@ printf '[%s]' "$seatrial_mark" >&2
 exit $seatrial_code
 """
 
+FILE = "SEATRIAL_FILE"
+"""The variable with the path of a file: a name can have a secret in it, and every process list has command lines."""
+
 FILE_SECONDS = 600.0
 ENDING_SECONDS = 20.0
 MISSING = 44
@@ -122,7 +125,7 @@ class PodLink:
         content = await asyncio.to_thread(local.read_bytes)
         said = BoundedOutput(2000)
         done = await self._run(
-            ["sh", "-c", 'cat >"$1"', "sh", remote], lambda _, data: said.add(data), input=content
+            ["sh", "-c", f'cat >"${FILE}"'], lambda _, data: said.add(data), input=content, env={FILE: remote}
         )  # fmt: skip
         if done:
             raise CannotTell(f"{self}: `put {remote}`: {end(said.text().strip(), 300)}")
@@ -130,12 +133,12 @@ class PodLink:
     async def get(self, remote: str, local: Path) -> None:
         """Copy a file from the container; FileNotFoundError when it does not exist."""
         said, part = BoundedOutput(2000), local.with_name(f".{local.name}.part")
-        script = f'[ -e "$1" ] || exit {MISSING}; cat <"$1"'
+        script = f'[ -e "${FILE}" ] || exit {MISSING}; cat <"${FILE}"'
         try:
             with part.open("wb") as file:
                 takers: dict[int, Callable[[bytes], object]] = {exec.STDOUT: file.write, exec.STDERR: said.add}
                 done = await self._run(
-                    ["sh", "-c", script, "sh", remote], lambda channel, data: takers[channel](data)
+                    ["sh", "-c", script], lambda channel, data: takers[channel](data), env={FILE: remote}
                 )  # fmt: skip
             if done == MISSING:
                 raise FileNotFoundError(f"{self}: `get {remote}`: it does not exist")
