@@ -155,7 +155,8 @@ class Containers:
         if seen.power is not PowerState.STOPPED:
             return seen.status
         memory_ran_out = seen.out_of_memory or (seen.code == KILLED_CODE and _out_of_memory(node).exists())
-        return f"{seen.status} with {seen.code}" + (": memory ran out" if memory_ran_out else "")
+        word = "exited" if seen.status == "stopped" else seen.status  # Podman says `stopped` for a moment before
+        return f"{word} with {seen.code}" + (": memory ran out" if memory_ran_out else "")
 
     async def boot_id(self, node: Node) -> str:
         """The start of its init."""
