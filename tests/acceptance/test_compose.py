@@ -132,7 +132,6 @@ FAULTS: dict[str, Fault] = {
     "a tool that is missing": Fault(
         {"web": service()}, "unknown", "compose-nowhere is not installed", {"tool": "compose-nowhere"}
     ),
-    "a volume without a definition": Fault({"web": service(volumes=["nowhere:/data"])}, "failed", "nowhere"),
 }  # fmt: skip
 
 

@@ -108,6 +108,10 @@ def begun(project: Project, compose: str, change: tuple[str, str] | None = None)
             id="a volume of nobody",
         ),
         pytest.param(
+            '{"services": {"web": {"image": "web", "volumes": ["data:/srv"]}}}', None,
+            "../compose.yaml:1: the service web names 'data', which is not in `volumes:`", id="the same in JSON",
+        ),
+        pytest.param(
             GOOD.replace("image: localhost/web", "build: {context: ./appp}"), None,
             "../compose.yaml:3: the service web is built from './appp', which does not exist\n    paths begin at /",
             id="a build folder that is missing",

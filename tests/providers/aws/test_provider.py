@@ -163,6 +163,9 @@ def test_a_machine_that_is_left_behind_tells_its_price(aws, tmp_path, monkeypatc
     aws.plants.refused = {"TerminateInstances": (403, "UnauthorizedOperation")}
     with pytest.raises(LeftBehind, match=r"UnauthorizedOperation.*; it costs 0.0208 per hour"):
         asyncio.run(refused_node(tmp_path, 0.5, prices={"t3.small": 0.0208}))
+    aws.plants.refused = {}
+    for left in asyncio.run(provider().find("*")):
+        asyncio.run(provider().destroy(left))
 
 
 def test_an_expired_token_says_what_to_do(aws, tmp_path):

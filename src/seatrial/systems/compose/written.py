@@ -58,11 +58,12 @@ class Files:
     """Each file as it is written."""
 
     def place(self, service: str, word: str) -> str:
-        """The first line of a word below a service: `compose.yaml:7`."""
+        """The first line of a word at or below a service: `compose.yaml:7`."""
         for file, text in reversed([*self.texts.items()]):
-            lines = text.splitlines()
-            if (start := _line_of(text, service, below="services")) and word in "\n".join(lines[start - 1 :]):
-                return f"{file}:{next(n for n, line in enumerate(lines, 1) if n >= start and word in line)}"
+            start = _line_of(text, service, below="services")
+            for number, line in enumerate(text.splitlines(), 1):
+                if number >= start and word in line:
+                    return f"{file}:{number}"
         return ", ".join(self.texts)
 
 
