@@ -48,7 +48,7 @@ def test_check_accepts_an_example(kind: str, name: str, tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TOKEN", "a secret of the examples")
     monkeypatch.setenv("GH_TOKEN", "another one")
-    (tmp_path / "hosts.ini").write_text("n11 ansible_host=192.0.2.11\n")
+    (tmp_path / "hosts.ini").write_text("[web]\nn11 ansible_host=192.0.2.11\n")
     (tmp_path / "compose.yaml").write_text("services: {web: {image: web}}\n")
     (tmp_path / "k8s").mkdir()
     (tmp_path / "k8s" / "web.yaml").write_text("{apiVersion: v1, kind: Pod, metadata: {name: web}}\n")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from tests.checks.fakes import FakeContext
 
-from seatrial.links.gitea import Gitea
+from seatrial.links.gitea import Gitea, Listed
 from seatrial.links.gitea.contamination import GiteaAuditor
 from seatrial.spi import Context
 from seatrial.spi.output import LOG
@@ -81,3 +82,26 @@ def test_a_push_that_the_server_took_and_never_shows_is_a_doubt(
     auditor = GiteaAuditor(Late("http://127.0.0.1:3000", shows_at=100), "t1", since=1767225600.0)
     findings = asyncio.run(auditor.findings(cast("Context", Telling(tmp_path))))
     assert [(one.change, one.blame.value) for one in findings] == found
+
+
+@pytest.mark.parametrize(("before", "found"), [(["anna/shared"], []), ([], ["made"])])
+def test_what_was_there_in_the_first_second_was_not_made_by_the_trial(
+    before: list[str], found: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server tells whole seconds."""
+    monkeypatch.setattr("seatrial.links.gitea.contamination.LAG", 0)
+    (tmp_path / LOG).write_text("")
+
+    async def look() -> list[str]:
+        server = Late("http://127.0.0.1:3000", shows_at=100)
+
+        async def listed() -> list[Listed]:
+            return [one for one in await server.repositories() if one.name in before]
+
+        since = datetime.fromisoformat("2025-01-01T00:00:00Z").timestamp()
+        auditor = GiteaAuditor(server, "t1", since, asyncio.create_task(listed()))
+        findings = await auditor.findings(cast("Context", Telling(tmp_path)))
+        await auditor.close()
+        return [one.change for one in findings]
+
+    assert asyncio.run(look()) == found

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+from seatrial.errors import SeatrialError
 from seatrial.links.gitea import Denied, Gitea, Listed
 from seatrial.spi import Blame, Context, Finding, OtherTrial
 from seatrial.spi.output import lines_with
@@ -35,8 +36,12 @@ class GiteaAuditor:
 
     before_sweep = True  # afterwards the other trial may have removed its repository
 
-    def __init__(self, gitea: Gitea, trial: str, since: float) -> None:
-        self._gitea, self._trial, self._since = gitea, trial, since
+    def __init__(
+        self, gitea: Gitea, trial: str, since: float, before: asyncio.Task[list[Listed]] | None = None
+    ) -> None:
+        """`since`: the whole second in which it begins; `before`: the repositories at that moment. The server tells
+        whole seconds, so they tell what was made earlier in the same one."""
+        self._gitea, self._trial, self._since, self._before = gitea, trial, since, before
         self._others: dict[str, OtherTrial] = {}
 
     async def findings(self, ctx: Context) -> Sequence[Finding]:
@@ -51,15 +56,23 @@ class GiteaAuditor:
         except Denied as error:
             ctx.log(f"nobody looks for contamination of {self._where}: {error}")
             return ()
+        before = await self._names_before()
         for one in repositories:
             if one.mark is not None and one.mark.trial != self._trial:
                 self._others[one.mark.trial] = OtherTrial(id=one.mark.trial, run=one.mark.run)
-            is_new = _seconds(one.created) >= self._since
+            made = _seconds(one.created)
+            is_new = made >= self._since and not (made < self._since + 1 and one.name in before)
             if is_new and one.mark is None:
                 found.append(await self._made(one))
             elif _seconds(one.updated) >= self._since and not self._is_own(one):
                 found += await self._written(one)
         return found
+
+    async def _names_before(self) -> Collection[str]:
+        try:
+            return {one.name for one in await self._before} if self._before is not None else ()
+        except SeatrialError:
+            return ()
 
     def _is_own(self, one: Listed) -> bool:
         return one.mark is not None and one.mark.trial == self._trial
@@ -99,6 +112,9 @@ class GiteaAuditor:
         return list(self._others.values())
 
     async def close(self) -> None:
+        if self._before is not None:
+            self._before.cancel()
+            await asyncio.gather(self._before, return_exceptions=True)
         await self._gitea.web.close()
 
     async def _made(self, one: Listed) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Iterable, Mapping
@@ -48,10 +49,12 @@ class AtGitea:
         ctx.secret(self.token.strip())
         server = self.server or ctx.environment()["E2E_GITEA_API_URL"]
         made, since = Gitea(server, self.token, self.user), int(time.time())
-        ctx.audit(
-            ("gitea", made.place),
-            lambda: GiteaAuditor(Gitea(server, self.token, self.user), ctx.trial_id, since),
-        )
+
+        def auditor() -> GiteaAuditor:
+            own = Gitea(server, self.token, self.user)
+            return GiteaAuditor(own, ctx.trial_id, since, asyncio.create_task(own.repositories()))
+
+        ctx.audit(("gitea", made.place), auditor)
         return made
 
 
