@@ -7,7 +7,7 @@ import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from seatrial_stand_ins.clouds.operations import Operations
@@ -39,6 +39,7 @@ class Answer:
 
     body: Mapping[str, Any] | None = None
     status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Call(Generic[C]):
     values: Mapping[str, str]
     queries: Sequence[tuple[str, str]]
     body: Mapping[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def query(self) -> Mapping[str, str]:
@@ -204,13 +206,14 @@ class CloudServer(LoopbackServer):
                 raise self.refuse("missing", name)
             body = await self._body(request)
             self.calls.append((name, body))
-            answer = await work(Call(self, name, request.url.path, values, request.query_params.multi_items(), body))
+            queries = request.query_params.multi_items()
+            answer = await work(Call(self, name, request.url.path, values, queries, body, request.headers))
         except Refused as refused:
             return _plain(json.dumps(self.refusal(refused)), refused.status, headers, "application/json")
         if happens(self.plants.lost, name):
             return _lost()
         text = "" if answer.body is None else json.dumps(answer.body)
-        return _plain(text, answer.status, headers, "application/json")
+        return _plain(text, answer.status, {**headers, **answer.headers}, "application/json")
 
     def _let_in(self, request: Request, name: str) -> None:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
