@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
+import contextlib
+from typing import Any, Self
 
 from azure.core.exceptions import HttpResponseError
 from azure.identity import ClientSecretCredential
@@ -23,16 +24,25 @@ class Client:
 
     def __init__(self, server: AzureServer, *, secret: str = "") -> None:
         self.server = server
-        credential = ClientSecretCredential(
-            server.tenant, server.client, secret or server.secret, authority=server.root, disable_instance_discovery=True
-        )
+        given = (server.tenant, server.client, secret or server.secret)
+        credential = ClientSecretCredential(*given, authority=server.root, disable_instance_discovery=True)
         more: dict[str, Any] = {
             "base_url": server.url, "credential_scopes": [f"{server.url}/.default"], "retry_total": 0,
             "polling_interval": 0.05,
         }  # fmt: skip
-        self.compute = ComputeManagementClient(credential, server.subscription, **more)
-        self.network = NetworkManagementClient(credential, server.subscription, **more)
-        self.groups = ResourceManagementClient(credential, server.subscription, **more).resource_groups
+        with contextlib.ExitStack() as opened:
+            opened.enter_context(credential)
+            self.compute: Any = opened.enter_context(ComputeManagementClient(credential, server.subscription, **more))
+            self.network: Any = opened.enter_context(NetworkManagementClient(credential, server.subscription, **more))
+            resources: Any = opened.enter_context(ResourceManagementClient(credential, server.subscription, **more))
+            self.groups = resources.resource_groups
+            self._opened = opened.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
 
     def card(self, group: str, name: str, *, public: bool = True) -> str:
         """A group with a network, and an interface in it; its identifier."""
@@ -68,10 +78,12 @@ def machine(name: str, card: str, *, key: str = KEY, data: str = "", **more: Any
     system = {"computerName": name, "adminUsername": "deck", "linuxConfiguration": linux}
     if data:
         system["customData"] = base64.b64encode(data.encode()).decode()
+    disk = {"createOption": "FromImage", "deleteOption": "Delete"}
     properties = {
         "hardwareProfile": {"vmSize": "Standard_B1s"}, "osProfile": system,
-        "storageProfile": {"imageReference": DEBIAN, "osDisk": {"createOption": "FromImage", "deleteOption": "Delete"}},
-        "networkProfile": {"networkInterfaces": [{"id": card}]}, "diagnosticsProfile": {"bootDiagnostics": {"enabled": True}},
+        "storageProfile": {"imageReference": DEBIAN, "osDisk": disk},
+        "networkProfile": {"networkInterfaces": [{"id": card}]},
+        "diagnosticsProfile": {"bootDiagnostics": {"enabled": True}},
         **more,
     }  # fmt: skip
     return {"location": AT, "tags": {"team": "shop"}, "properties": properties}

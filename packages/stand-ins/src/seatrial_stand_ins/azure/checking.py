@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import types
 import typing
 from collections.abc import Mapping
@@ -34,6 +35,8 @@ def _wrong(kind: Any, value: object, place: str) -> str:
             return f"{place or 'the body'} is no {origin.__name__}"
         each = value.items() if isinstance(value, dict) else enumerate(typing.cast("list[object]", value))
         return next(filter(None, (_wrong(arguments[-1], one, f"{place}[{key}]") for key, one in each)), "")
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        kind = str  # Azure adds words to these at any time
     fields = _fields(kind) if isinstance(kind, type) else None
     if fields is None:
         simple = kind in (str, int, bool, float) and not isinstance(value, (int, float) if kind is float else kind)
@@ -62,10 +65,10 @@ def _fields(kind: type) -> dict[str, Any] | None:
         own = vars(base).get("__annotations__", {})
         for attribute, annotation in own.items():
             rest = vars(base).get(attribute)
-            if hasattr(rest, "_rest_name"):
+            if type(rest).__name__ == "_RestField":
                 hint = annotation if not isinstance(annotation, str) else typing.ForwardRef(annotation)
                 space = {**names, **vars(module), "_models": names["_models"]}
-                fields.setdefault(rest._rest_name, _resolved(hint, space))
+                fields.setdefault(rest._rest_name_input or attribute, _resolved(hint, space))
     return fields
 
 

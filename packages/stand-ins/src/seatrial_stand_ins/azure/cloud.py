@@ -87,11 +87,12 @@ class Azure(CloudServer):
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables of Azure's clients; the endpoint of the Resource Manager has none, it is `url`."""
+        """The variables of Azure's clients. Its SDK has none for the endpoint: the name is that of Terraform."""
         trust = {"REQUESTS_CA_BUNDLE": self.authority} if self.authority else {}
         return {
             "AZURE_TENANT_ID": self.tenant, "AZURE_CLIENT_ID": self.client, "AZURE_CLIENT_SECRET": self.secret,
-            "AZURE_SUBSCRIPTION_ID": self.subscription, "AZURE_AUTHORITY_HOST": self.root, **trust,
+            "AZURE_SUBSCRIPTION_ID": self.subscription, "AZURE_AUTHORITY_HOST": self.root, "ARM_ENDPOINT": self.url,
+            **trust,
         }  # fmt: skip
 
     def refusal(self, refused: Refused) -> Mapping[str, Any]:
