@@ -21,7 +21,7 @@ def recognised(
 ) -> list[Node]:
     """The nodes in their order, the account's with their identifiers. `known`: identifier and address of nodes
     that were recognised before: a stop may have given the machine another address."""
-    allowed = {machine.id: machine for machine in machines if not machine.gone and _allowed(machine, settings)}
+    allowed = {machine.id.lower(): machine for machine in machines if not machine.gone and _allowed(machine, settings)}
     by_address: dict[str, list[Machine]] = {}
     for machine in allowed.values():
         for address in machine.addresses:
@@ -31,7 +31,7 @@ def recognised(
         before, at = known.get(node.name, ("", ""))
         named = [str(node.detail[key]) for key in IDENTIFIERS if node.detail.get(key)]
         named += [before] if at == host_of(node) else []
-        if machine := next((allowed[id] for id in named if id in allowed), None):
+        if machine := next((allowed[id.lower()] for id in named if id.lower() in allowed), None):  # as Azure has it
             return machine
         matches = by_address.get(str(node.address)) or by_address.get(host_of(node)) or []
         if len(matches) > 1:

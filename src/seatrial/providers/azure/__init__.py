@@ -1,0 +1,36 @@
+"""The azure provider: nodes are virtual machines of Azure, made here or by a deployer."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, ClassVar
+
+from seatrial.providers.azure.cloud import Azure
+from seatrial.providers.azure.refusals import told
+from seatrial.providers.azure.session import ANSWER, Session
+from seatrial.providers.azure.settings import REMEDY, AzureSettings
+from seatrial.providers.clouds.calls import Calls
+from seatrial.providers.clouds.provider import CloudProvider
+from seatrial.providers.clouds.settings import parameter_names
+from seatrial.providers.clouds.tags import Tagging
+from seatrial.registry import provider
+
+
+@provider("azure")
+class AzureCloud(CloudProvider):
+    """Each node is a virtual machine of Azure, reached by SSH; those of a deployer are recognised."""
+
+    name = "azure"
+    title = "Azure"
+    tagging = Tagging()
+    lag = 10.0
+    remedy = REMEDY
+    parameter_names = parameter_names("azure")
+
+    Settings: ClassVar[type[Any]] = AzureSettings
+
+    async def connect(self, settings: AzureSettings) -> Azure:
+        """The subscription, by Azure's own chain of credentials."""
+        calls = Calls(told, seconds=ANSWER * 2)
+        session = await calls.ask("the credentials of Azure", Session, settings)
+        return Azure(session, calls, settings, tuple(filter(None, [os.environ.get("AZURE_CLIENT_SECRET")])))
