@@ -34,6 +34,10 @@ def leaving_nothing(config: Any) -> Any:
                     asyncio.get_running_loop().remove_reader(listening.fileno())
             await asyncio.sleep(0)
             await asyncio.sleep(0)
+            # A connection over TLS that is closed again, after its idle time was over, cannot be aborted any more.
+            for connection in list(self.server_state.connections):
+                if connection.transport.is_closing():
+                    connection.transport.abort()
             await super().shutdown(sockets)
             # A client with an idle connection over TLS would hold the end back for half a minute.
             for connection in list(self.server_state.connections):
