@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from seatrial.providers.azure.settings import REMEDY
 from seatrial.providers.clouds.vendor import CloudRefused, Denied, NoAnswer, NoRoom, NoSuchThing, Throttled
@@ -18,15 +19,15 @@ def told(error: Exception, what: str) -> Exception:
     from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
     from requests import RequestException
 
-    response = error.response if isinstance(error, HttpResponseError) else None
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    brief = next((line for line in lines if "AADSTS" in line), (lines or [type(error).__name__])[0])[:300]
+    response: Any = error.response if isinstance(error, HttpResponseError) else None
     if isinstance(error, HttpResponseError) and response is not None:
-        status = int(response.status_code or 0)
-        code = str((error.error.code if error.error else "") or status)
-        words = str((error.error.message if error.error else "") or _brief(error))
-        wait = str(getattr(response, "headers", {}).get("Retry-After") or "")
-        return refusal(what, code, words, status, float(wait) if wait.isdigit() else 0.0)
+        status, wait = int(response.status_code or 0), str(response.headers.get("Retry-After") or "")
+        code, words = (error.error.code, error.error.message) if error.error else (status, brief)
+        return refusal(what, str(code), str(words), status, float(wait) if wait.isdigit() else 0.0)
     if isinstance(error, ClientAuthenticationError):
-        return Denied(f"{what}: no token for Azure: {_brief(error)}; {REMEDY}")
+        return Denied(f"{what}: no token for Azure: {brief}; {REMEDY}")
     if isinstance(error, AzureError | RequestException):
         return NoAnswer(f"{what}: no answer of Azure: {type(error).__name__}")
     return error
@@ -43,12 +44,4 @@ def refusal(what: str, code: str, words: str, status: int = 0, after: float = 0.
         return Throttled(message, code=code, after=min(after, 60.0))
     if status >= 500:
         return NoAnswer(message)
-    missing = status == 404 or code.endswith("NotFound")
-    return (NoSuchThing if missing else CloudRefused)(message, code=code)
-
-
-def _brief(error: Exception) -> str:
-    """The words of an error that may have many lines."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    reasons = [line for line in lines if "AADSTS" in line]
-    return ((reasons or lines or [type(error).__name__])[0])[:300]
+    return (NoSuchThing if status == 404 or code.endswith("NotFound") else CloudRefused)(message, code=code)

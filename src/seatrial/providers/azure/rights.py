@@ -23,17 +23,15 @@ RIGHTS = tuple(
 )
 
 
-def missing_rights(permissions: Sequence[Mapping[str, Any]], *, deallocates: bool) -> tuple[str, ...]:
+def missing_rights(permissions: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """Those that no permission gives; each has patterns, and exceptions of its own."""
+
+    def matches(right: str, patterns: Sequence[str] | None) -> bool:
+        return any(fnmatchcase(right.lower(), pattern.lower()) for pattern in patterns or ())
 
     def given(right: str) -> bool:
         return any(
-            _matches(right, one.get("actions") or ()) and not _matches(right, one.get("notActions") or ())
-            for one in permissions
+            matches(right, one.get("actions")) and not matches(right, one.get("notActions")) for one in permissions
         )
 
-    return tuple(right for right in RIGHTS if (deallocates or "/deallocate/" not in right) and not given(right))
-
-
-def _matches(right: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatchcase(right.lower(), pattern.lower()) for pattern in patterns)
+    return tuple(right for right in RIGHTS if not given(right))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import logging
 import os
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from seatrial.errors import ExtraMissing
@@ -18,15 +16,13 @@ from seatrial.providers.clouds.vendor import NoAnswer
 ANSWER = 45.0
 """Seconds for the answer to one call."""
 
-ENDED = ("succeeded", "failed", "canceled")
-"""The words for an operation that has ended; with any other one it goes on."""
-
 
 class Session:
     """Blocking calls as one account in one subscription; for several threads."""
 
     def __init__(self, settings: AzureSettings) -> None:
         try:
+            import jwt
             from azure.identity import DefaultAzureCredential
             from azure.mgmt.compute import ComputeManagementClient
             from azure.mgmt.network import NetworkManagementClient
@@ -34,14 +30,13 @@ class Session:
         except ImportError as error:
             raise ExtraMissing("the SDK of Azure is not installed: pip install 'seatrial[azure]'") from error
         logging.getLogger("azure").addHandler(logging.NullHandler())  # its warnings are in our errors
-        self.subscription = subscription_of(settings)
-        other = os.environ.get("ARM_ENDPOINT", "").rstrip("/")
-        self._endpoint = other or ENDPOINT
+        self.subscription, other = subscription_of(settings), os.environ.get("ARM_ENDPOINT", "").rstrip("/")
+        scope = f"{other or ENDPOINT}/.default"
         # Only Microsoft's own public and national clouds know each other's authorities.
-        self._credential = DefaultAzureCredential(disable_instance_discovery=bool(other))
+        self._credential: Any = DefaultAzureCredential(disable_instance_discovery=bool(other))
         # Repeating is the work of `Calls`: the SDK would send a change again after a timeout.
         more: dict[str, Any] = {
-            "base_url": self._endpoint, "credential_scopes": [self._scope], "retry_total": 0,
+            "base_url": other or ENDPOINT, "credential_scopes": [scope], "retry_total": 0,
             "connection_timeout": 10, "read_timeout": ANSWER,
         }  # fmt: skip
         self.compute: Any = ComputeManagementClient(self._credential, self.subscription, **more)
@@ -49,17 +44,11 @@ class Session:
         self.resources: Any = ResourceManagementClient(self._credential, self.subscription, **more)
         for opened in (self._credential, self.compute, self.network, self.resources):
             weakref.finalize(self, opened.close)  # kept-alive connections end with this object
-        self.claims = _claims(self._credential.get_token(self._scope).token)
-
-    @property
-    def _scope(self) -> str:
-        return f"{self._endpoint}/.default"
-
-    @property
-    def found(self) -> str:
-        """The credential of Azure's chain that gave a token."""
+        claims = jwt.decode(self._credential.get_token(scope).token, options={"verify_signature": False})
+        who = next((str(claims[key]) for key in ("upn", "unique_name", "appid") if claims.get(key)), "an account")
+        self.whose = f"{who} in the subscription {self.subscription}"
         used = getattr(self._credential, "_successful_credential", None)
-        return f"Azure's {type(used).__name__}" if used is not None else "Azure's own chain of credentials"
+        self.found = f"Azure's {type(used).__name__}"
 
     def listed(self, call: Callable[..., Any], *arguments: Any, **named: Any) -> list[dict[str, Any]]:
         """A whole list, page by page, as JSON."""
@@ -73,19 +62,16 @@ class Session:
     def begun(self, call: Callable[..., Any], *arguments: Any, **named: Any) -> str:
         """Send a long change; the address of its operation, empty: it has ended."""
         sent = call(*arguments, polling=False, cls=lambda answer, *_: answer.http_response.headers, **named)
-        headers = sent.result()
-        return str(headers.get("Azure-AsyncOperation") or headers.get("Location") or "")
+        return str(sent.result().get("Azure-AsyncOperation") or sent.result().get("Location") or "")
 
     def ended(self, what: str, operation: str) -> bool:
         """Whether an operation has ended well; its error otherwise."""
         answer = self.read(operation)
-        word = str(answer.get("status") or ("InProgress" if answer.get("_status") == 202 else "Succeeded"))
-        if word.lower() not in ENDED:
-            return False
-        if word.lower() != "succeeded":
+        word = str(answer.get("status") or ("InProgress" if answer["_status"] == 202 else "Succeeded"))
+        if word in ("Failed", "Canceled"):
             error = answer.get("error") or {}
             raise refusal(what, str(error.get("code") or word), str(error.get("message") or "nothing more"))
-        return True
+        return word == "Succeeded"
 
     def read(self, path: str) -> dict[str, Any]:
         """The answer to a GET; `_status` is its status."""
@@ -93,27 +79,13 @@ class Session:
 
         response = self.compute.send_request(HttpRequest("GET", path))
         response.raise_for_status()
-        try:
-            body = response.json() if response.text().strip() else {}
-        except ValueError:
-            raise NoAnswer("the answer of Azure is not JSON") from None
-        return {**body, "_status": response.status_code}
+        return {**(response.json() if response.text().strip() else {}), "_status": response.status_code}
 
     def text(self, address: str) -> str:
-        """A file for whose address alone Azure asks."""
+        """A file whose address is the right to it."""
         import requests
 
         answer = requests.get(address, timeout=ANSWER)
         if answer.status_code >= 300:
             raise NoAnswer(f"the log of the serial port: Azure answered {answer.status_code}")
         return answer.content.decode(errors="replace")
-
-
-def _claims(token: str) -> Mapping[str, Any]:
-    """What a token says of the account; nothing for one that cannot be read."""
-    try:
-        part = token.split(".")[1]
-        claims: Mapping[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-    except (ValueError, IndexError):
-        return {}
-    return claims

@@ -12,6 +12,7 @@ from seatrial.errors import CannotTell
 from seatrial.providers.clouds.settings import CloudSettings
 
 ENDPOINT = "https://management.azure.com"
+TABLE = "providers.azure"
 REMEDY = "run `az login`, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET"
 
 
@@ -40,7 +41,4 @@ def subscription_of(settings: AzureSettings) -> str:
         known = json.loads(path.read_text(encoding="utf-8-sig"))["subscriptions"]
         return next(str(one["id"]).lower() for one in known if one.get("isDefault"))
     except (OSError, ValueError, KeyError, StopIteration):
-        raise CannotTell(
-            "no subscription of Azure: set `subscription` of [providers.azure] or AZURE_SUBSCRIPTION_ID, or run "
-            "`az account set --subscription NAME`"
-        ) from None
+        raise CannotTell(f"no subscription: set AZURE_SUBSCRIPTION_ID, or `subscription` of [{TABLE}]") from None

@@ -64,7 +64,7 @@ def _fields(kind: type) -> dict[str, Any] | None:
             continue
         own = vars(base).get("__annotations__", {})
         for attribute, annotation in own.items():
-            rest = vars(base).get(attribute)
+            rest: Any = vars(base).get(attribute)
             if type(rest).__name__ == "_RestField":
                 hint = annotation if not isinstance(annotation, str) else typing.ForwardRef(annotation)
                 space = {**names, **vars(module), "_models": names["_models"]}

@@ -130,7 +130,7 @@ def _new(cloud: Azure, group: str, name: str, body: Mapping[str, Any]) -> Machin
         raise Refused(400, "InvalidParameter", "Custom data must be in Base64.") from None
     keys = (((system.get("linuxConfiguration") or {}).get("ssh") or {}).get("publicKeys")) or []
     disk = storage.get("osDisk") or {}
-    made = [(disk.get("name") or f"{name}_OsDisk_1", int(disk.get("diskSizeGB") or 30), None)]
+    made = [(disk.get("name") or f"{name}_OsDisk_1", int(disk.get("diskSizeGB") or 30), -1)]
     made += [
         (one.get("name") or f"{name}_disk{one['lun']}", int(one.get("diskSizeGB") or 1), int(one["lun"]))
         for one in storage.get("dataDisks") or ()
@@ -138,7 +138,7 @@ def _new(cloud: Azure, group: str, name: str, body: Mapping[str, Any]) -> Machin
     id, number = cloud.id(group, _KIND, name), f"{len(cloud.operations.all)}-{len(cloud.machines)}"
     disks = [
         Disk(id=f"{number}-{title}"[-40:], size=gib * GIB, device=lun + 1 if lun < 2 else lun + 2)
-        for title, gib, lun in made if lun is not None
+        for title, gib, lun in made if lun >= 0
     ]  # fmt: skip
     for title, gib, _ in made:
         told = {"location": body["location"], "tags": body.get("tags"), "managedBy": id}
@@ -211,7 +211,8 @@ def _cards(cloud: Azure, group: str, machine: Machine, properties: Mapping[str, 
 
 
 def _made_card(cloud: Azure, group: str, machine: Machine, one: Mapping[str, Any]) -> Any:
-    given, place, configurations = one.get("properties") or {}, {"location": machine.told["location"]}, []
+    given, place = one.get("properties") or {}, {"location": machine.told["location"]}
+    configurations: list[dict[str, Any]] = []
     if (wall := given.get("networkSecurityGroup")) and cloud.at(str(wall["id"])) is None:
         raise Refused(400, "InvalidResourceReference", f"Resource {wall['id']} was not found.")
     for configuration in given.get("ipConfigurations") or ():
