@@ -27,6 +27,10 @@ FOREIGN = {
     "GITHUB_REPOSITORY, GITHUB_API_URL": "The repository and the API for these, unless the document names them.",
     "LIBVIRT_DEFAULT_URI": "The daemon of the provider `libvirt`, unless the settings name one.",
     "AWS_PROFILE, AWS_REGION": "The account and region of the provider `aws`, with all others of the AWS SDK.",
+    "AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET": "The account of the provider `azure`, with all others of "
+    "Azure's SDK.",
+    "AZURE_SUBSCRIPTION_ID": "Its subscription, unless the settings name one.",
+    "ARM_ENDPOINT": "Another endpoint of Azure's Resource Manager, as for Terraform: a national cloud or a stand-in.",
     "HCLOUD_TOKEN, HCLOUD_CONTEXT, HCLOUD_CONFIG, HCLOUD_ENDPOINT": "The project of the provider `hetzner`.",
     "DIGITALOCEAN_ACCESS_TOKEN, DIGITALOCEAN_TOKEN, DIGITALOCEAN_API_URL": "The account of the provider "
     "`digitalocean`.",

@@ -55,9 +55,9 @@ def strangers(azure: AzureServer) -> Iterator[None]:
     yield
     foreign = [id for shelf in (azure.groups, azure.machines) for id in shelf if "foreign-" in str(id)]
     assert len(foreign) == FOREIGN * 2
-    for id in foreign:
-        azure.groups.pop(id, None)
-        azure.machines.pop(id, None)
+    for one in foreign:
+        azure.groups.pop(one, None)
+        azure.machines.pop(one, None)
 
 
 def left(server: AzureServer) -> list[str]:

@@ -133,7 +133,7 @@ def test_no_room_is_told_by_the_operation_and_a_failed_machine_stays_in_the_list
     ("change", "said"),
     [
         ({"hardwareProfile": {"vmSize": "Standard_B1s", "vmsize": "x"}}, "Could not find member 'vmsize'"),
-        ({"hardwareProfile": {"vmSize": 3}}, "hardwareProfile.vmSize is 3, and no str"),
+        ({"hardwareProfile": {"vmSize": 3}}, "hardwareProfile.vmSize is 3, and must be a str"),
         ({"hardwareProfile": {"vmSize": "Standard_Z"}}, "vmSize is invalid"),
         ({"networkProfile": {}}, "must have a network interface"),
         ({"storageProfile": {"imageReference": {"publisher": "x"}}}, "platform image"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any, ClassVar
 
 from seatrial.providers.azure.cloud import Azure
@@ -12,7 +11,6 @@ from seatrial.providers.azure.settings import REMEDY, AzureSettings
 from seatrial.providers.clouds.calls import Calls
 from seatrial.providers.clouds.provider import CloudProvider
 from seatrial.providers.clouds.settings import parameter_names
-from seatrial.providers.clouds.tags import Tagging
 from seatrial.registry import provider
 
 
@@ -22,7 +20,6 @@ class AzureCloud(CloudProvider):
 
     name = "azure"
     title = "Azure"
-    tagging = Tagging()
     lag = 10.0
     remedy = REMEDY
     parameter_names = parameter_names("azure")
@@ -32,5 +29,4 @@ class AzureCloud(CloudProvider):
     async def connect(self, settings: AzureSettings) -> Azure:
         """The subscription, by Azure's own chain of credentials."""
         calls = Calls(told, seconds=ANSWER * 2)
-        session = await calls.ask("the credentials of Azure", Session, settings)
-        return Azure(session, calls, settings, tuple(filter(None, [os.environ.get("AZURE_CLIENT_SECRET")])))
+        return Azure(await calls.ask("the credentials of Azure", Session, settings), calls, settings)

@@ -13,12 +13,11 @@ from seatrial.providers.azure.rights import missing_rights
 from seatrial.providers.azure.session import Session
 from seatrial.providers.azure.settings import TABLE, AzureSettings
 from seatrial.providers.clouds.calls import Calls, until
+from seatrial.providers.clouds.tags import carries
 from seatrial.providers.clouds.vendor import Account, CloudRefused, Denied, Machine, NoSuchThing, Order, Part
 
-OPERATION = 300.0
-"""Seconds for an operation to end."""
-WHOLE = 540.0
-"""Seconds for a resource group to be deleted with all that is in it."""
+OPERATION = 540.0
+"""Seconds for an operation to end. A whole resource group takes minutes."""
 
 GROUP = "resource group"
 
@@ -26,8 +25,8 @@ GROUP = "resource group"
 class Azure:
     """One subscription. Each trial has a resource group of its own, which is deleted whole."""
 
-    def __init__(self, session: Session, calls: Calls, settings: AzureSettings, secrets: Sequence[str]) -> None:
-        self._session, self._calls, self._settings, self.secrets = session, calls, settings, secrets
+    def __init__(self, session: Session, calls: Calls, settings: AzureSettings) -> None:
+        self._session, self._calls, self._settings, self.secrets = session, calls, settings, session.secrets
         self._machines, self._network = session.compute.virtual_machines, session.network
         self.place: Mapping[str, str] = {"subscription": session.subscription}
 
@@ -40,16 +39,17 @@ class Azure:
     def _id(self, group: str, kind: str, name: str) -> str:
         return f"/subscriptions/{self._session.subscription}/resourceGroups/{group}/providers/Microsoft.{kind}/{name}"
 
-    async def _list(self, what: str, call: Any, *arguments: Any, **named: Any) -> list[dict[str, Any]]:
-        return await self._calls.ask(what, self._session.listed, call, *arguments, **named)
+    async def _read(self, what: str, call: Any, *arguments: Any, **named: Any) -> Any:
+        return await self._calls.ask(what, self._session.read, call, *arguments, **named)
 
     async def _get(self, call: Any, id: str, **named: Any) -> dict[str, Any] | None:
         """The thing with this identifier; None: there is none."""
         with suppress(NoSuchThing):
-            return await self._calls.ask(id, self._session.got, call, *_where(id), **named)
+            found: dict[str, Any] = await self._read(id, call, *_where(id), **named)
+            return found
         return None
 
-    async def _change(self, what: str, call: Any, *arguments: Any, seconds: float = 0.0, **named: Any) -> None:
+    async def _change(self, what: str, call: Any, *arguments: Any, **named: Any) -> None:
         """A change that Azure makes once however often it is sent; return when its operation has ended well."""
         operation = await self._calls.ask(what, self._session.begun, call, *arguments, **named)
 
@@ -57,21 +57,20 @@ class Azure:
             return await self._calls.ask(what, self._session.ended, what, operation) or None
 
         if operation:
-            end = seconds or OPERATION
-            await until(look, end, lambda: f"{what}: the operation of Azure goes on after {end:g} s")
+            await until(look, OPERATION, lambda: f"{what}: the operation of Azure goes on after {OPERATION:g} s")
 
     async def machines(self, *, tags: Mapping[str, str] | None = None, ids: Sequence[str] = ()) -> Sequence[Machine]:
         """Those with tags are without their addresses: that is two lists less."""
         if ids:
             found = await asyncio.gather(*map(self._one, ids))
             return [machine for machine in found if machine is not None]
-        known = await self._list("the machines", self._machines.list_all)
-        views = await self._list("the states of the machines", self._machines.list_all, status_only="true")
+        known = await self._read("the machines", self._machines.list_all)
+        views = await self._read("the states of the machines", self._machines.list_all, status_only="true")
         states = {str(one["id"]).lower(): one["properties"].get("instanceView") or {} for one in views}
         for one in known:
             one["properties"]["instanceView"] = states.get(str(one["id"]).lower(), {})
         cards = await self._cards() if known and not tags else {}
-        known = [one for one in known if _carries(one, tags or {})]
+        known = [one for one in known if carries(one.get("tags") or {}, tags or {})]
         return [machines.machine(one, [cards[id] for id in _cards_of(one) if id in cards]) for one in known]
 
     async def _one(self, id: str) -> Machine | None:
@@ -82,9 +81,9 @@ class Azure:
 
     async def _cards(self) -> dict[str, dict[str, Any]]:
         """All interfaces by identifier, with their public addresses in the place of these' identifiers."""
-        listed = await self._list("the addresses", self._network.public_ip_addresses.list_all)
+        listed = await self._read("the addresses", self._network.public_ip_addresses.list_all)
         addresses = {str(one["id"]).lower(): one for one in listed}
-        cards = await self._list("the interfaces", self._network.network_interfaces.list_all)
+        cards = await self._read("the interfaces", self._network.network_interfaces.list_all)
         for at in (one["properties"] for card in cards for one in card["properties"].get("ipConfigurations", ())):
             if "publicIPAddress" in at:
                 at["publicIPAddress"] = addresses.get(str(at["publicIPAddress"]["id"]).lower(), {})
@@ -148,19 +147,19 @@ class Azure:
         key, value = next(iter((tags or {}).items()), ("", ""))  # Azure takes one pair
         words = [f"tagName eq '{key}'", *([f"tagValue eq '{value}'"] if value else [])]
         wanted = {"filter": " and ".join(words)} if key else {}
-        groups = await self._list("the groups", self._session.resources.resource_groups.list, **wanted)
+        groups = await self._read("the groups", self._session.resources.resource_groups.list, **wanted)
         found = [Part(kind=GROUP, name=str(one["name"]), tags=one.get("tags") or {}) for one in groups]
-        return [one for one in found if one.name.startswith(prefix) and _carries({"tags": one.tags}, tags or {})]
+        return [one for one in found if one.name.startswith(prefix) and carries(one.tags, tags or {})]
 
     async def remove_part(self, part: Part) -> None:
         delete = self._session.resources.resource_groups.begin_delete
         with suppress(NoSuchThing):
-            await self._change(f"deleting the group {part.name}", delete, part.name, seconds=WHOLE)
+            await self._change(f"deleting the group {part.name}", delete, part.name)
 
     async def console(self, id: str) -> str:
         """The serial port's log in the boot diagnostics; Azure writes it with some delay."""
         what, call = f"the boot diagnostics of {id}", self._machines.retrieve_boot_diagnostics_data
-        answer = await self._calls.ask(what, self._session.got, call, *_where(id))
+        answer = await self._read(what, call, *_where(id))
         if not (address := answer.get("serialConsoleLogBlobUri")):
             raise NotSupported(f"{what}: Azure keeps no log of its serial port")
         return (await self._calls.ask(what, self._session.text, address))[-65536:]
@@ -169,53 +168,45 @@ class Azure:
         session, settings, compute = self._session, self._settings, self._session.compute
         missing, quota = list[str](), ""
         try:
-            sizes = await self._list("the sizes", compute.virtual_machine_sizes.list, self._location)
-        except Denied:
-            raise
+            sizes = await self._read("the sizes", compute.virtual_machine_sizes.list, self._location)
         except CloudRefused as error:
+            if isinstance(error, Denied):
+                raise
             missing.append(f"location {settings.location!r} does not exist: {error}")
         else:
             names = [str(one["name"]) for one in sizes]
             if settings.size and settings.size not in names:
                 missing.append(f"size {settings.size!r} does not exist: {nearest(settings.size, names)}")
             missing += await self._missing_image()
-            usage = await self._list("the quotas", compute.usage.list, self._location)
+            usage = await self._read("the quotas", compute.usage.list, self._location)
             left = [one["limit"] - one["currentValue"] for one in usage if one["name"]["value"] == "cores"]
             quota = "".join(f"{count} CPUs left in {settings.location}" for count in left)
         path = f"/subscriptions/{session.subscription}/providers/Microsoft.Authorization/permissions"
         try:
-            answer = await self._calls.ask("the rights", session.read, f"{path}?api-version=2022-04-01")
+            answer = await self._calls.ask("the rights", session.get, f"{path}?api-version=2022-04-01")
             rights = missing_rights(answer.get("value") or ())
         except Denied as error:
             rights = (f"unknown, for Azure does not say which ones there are: {error}",)
-        return Account(
-            found=session.found, whose=session.whose, missing=tuple(missing), missing_rights=rights, quota=quota
-        )
+        own = {"found": session.found, "whose": session.whose, "quota": quota}
+        return Account(missing=tuple(missing), missing_rights=rights, **own)
 
     async def _missing_image(self) -> list[str]:
         """Of a publisher's images; others are the user's own."""
         image, call = self._settings.image, self._session.compute.virtual_machine_images.list
         if not image or "id" in (named := machines.reference(image)):
             return []
-        sku = (named["publisher"], named["offer"], named["sku"])
-        try:
-            known = [str(one["name"]) for one in await self._list(f"the image {image}", call, self._location, *sku)]
-        except NoSuchThing:
-            return [f"image {image!r} does not exist in {self._location}"]
-        lacks = named["version"] not in ("latest", *known)
-        return [f"image {image!r} does not exist: {nearest(named['version'], known)}"] if lacks else []
+        *sku, version = named.values()
+        known = list[str]()
+        with suppress(NoSuchThing):
+            known = [str(one["name"]) for one in await self._read(f"the image {image}", call, self._location, *sku)]
+        exists = known and version in ("latest", *known)
+        return [] if exists else [f"image {image!r} does not exist: {nearest(version, known, what='versions')}"]
 
 
 def _where(id: str) -> tuple[str, str]:
     """The resource group and the name in an identifier."""
     parts = id.split("/")
     return parts[4], parts[-1]
-
-
-def _carries(document: Mapping[str, Any], tags: Mapping[str, str]) -> bool:
-    """Whether it has these tags (an empty value: this key)."""
-    own = document.get("tags") or {}
-    return all(key in own and (not value or own[key] == value) for key, value in tags.items())
 
 
 def _cards_of(document: Mapping[str, Any]) -> list[str]:

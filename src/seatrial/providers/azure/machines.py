@@ -16,10 +16,6 @@ POWER = {
 }
 BUSY = ("Creating", "Updating", "Deleting", "Migrating")
 
-ADMIN = "seatrial"
-"""The first user, where the settings name one that Azure does not allow, such as `root`: cloud-init makes that one."""
-RESERVED = ("root", "admin", "administrator", "user", "test", "guest", "console", "backup", "server", "sys", "owner")
-
 NET, NODES, WALL = "net", "nodes", "wall"
 """The names of a trial's own network, its subnet and its rules, in the trial's resource group."""
 
@@ -46,18 +42,18 @@ def body(order: Order, location: str, user: str, subnet: str, wall: str, *, publ
         at["publicIPAddressConfiguration"] = {"name": f"{name}-ip", **address}
     card = {**goes, "primary": True, "networkSecurityGroup": {"id": wall}}
     interface = {**card, "ipConfigurations": [{"name": "main", "properties": at}]}
-    root = {"diskSizeGB": order.root_gib} if order.root_gib else {}
+    root = {"name": f"{name}-os", **({"diskSizeGB": order.root_gib} if order.root_gib else {})}
     disks = [
         {"lun": lun, "name": f"{name}-data{lun + 1}", "createOption": "Empty", "diskSizeGB": gib, **goes}
         for lun, gib in enumerate(order.data_gib)
     ]
-    admin = ADMIN if user.lower() in RESERVED else user
+    admin = "seatrial" if user == "root" else user  # Azure allows no such first user: cloud-init makes that one
     key = {"path": f"/home/{admin}/.ssh/authorized_keys", "keyData": order.public_key}
     properties = {
         "hardwareProfile": {"vmSize": order.size},
         "storageProfile": {
             "imageReference": reference(order.image), "dataDisks": disks,
-            "osDisk": {"name": f"{name}-os", "createOption": "FromImage", **goes, **root},
+            "osDisk": {"createOption": "FromImage", **goes, **root},
         },
         "osProfile": {
             "computerName": name, "adminUsername": admin,

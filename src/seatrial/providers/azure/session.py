@@ -8,11 +8,12 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from seatrial.errors import ExtraMissing
+from seatrial.errors import CannotTell, ExtraMissing
 from seatrial.providers.azure.refusals import refusal
-from seatrial.providers.azure.settings import ENDPOINT, AzureSettings, subscription_of
+from seatrial.providers.azure.settings import TABLE, AzureSettings
 from seatrial.providers.clouds.vendor import NoAnswer
 
+ENDPOINT = "https://management.azure.com"
 ANSWER = 45.0
 """Seconds for the answer to one call."""
 
@@ -30,7 +31,11 @@ class Session:
         except ImportError as error:
             raise ExtraMissing("the SDK of Azure is not installed: pip install 'seatrial[azure]'") from error
         logging.getLogger("azure").addHandler(logging.NullHandler())  # its warnings are in our errors
-        self.subscription, other = subscription_of(settings), os.environ.get("ARM_ENDPOINT", "").rstrip("/")
+        self.subscription = (settings.subscription or os.environ.get("AZURE_SUBSCRIPTION_ID", "")).lower()
+        if not self.subscription:
+            raise CannotTell(f"no subscription: set `subscription` of [{TABLE}], or AZURE_SUBSCRIPTION_ID")
+        self.secrets = tuple(filter(None, [os.environ.get("AZURE_CLIENT_SECRET")]))
+        other = os.environ.get("ARM_ENDPOINT", "").rstrip("/")
         scope = f"{other or ENDPOINT}/.default"
         # Only Microsoft's own public and national clouds know each other's authorities.
         self._credential: Any = DefaultAzureCredential(disable_instance_discovery=bool(other))
@@ -50,14 +55,10 @@ class Session:
         used = getattr(self._credential, "_successful_credential", None)
         self.found = f"Azure's {type(used).__name__}"
 
-    def listed(self, call: Callable[..., Any], *arguments: Any, **named: Any) -> list[dict[str, Any]]:
-        """A whole list, page by page, as JSON."""
-        return [thing.as_dict() for thing in call(*arguments, **named)]
-
-    def got(self, call: Callable[..., Any], *arguments: Any, **named: Any) -> dict[str, Any]:
-        """One thing, as JSON."""
-        thing: dict[str, Any] = call(*arguments, **named).as_dict()
-        return thing
+    def read(self, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """One thing, or a whole list page by page, as JSON."""
+        answer = call(*arguments, **named)
+        return answer.as_dict() if hasattr(answer, "as_dict") else [thing.as_dict() for thing in answer]
 
     def begun(self, call: Callable[..., Any], *arguments: Any, **named: Any) -> str:
         """Send a long change; the address of its operation, empty: it has ended."""
@@ -66,14 +67,14 @@ class Session:
 
     def ended(self, what: str, operation: str) -> bool:
         """Whether an operation has ended well; its error otherwise."""
-        answer = self.read(operation)
+        answer = self.get(operation)
         word = str(answer.get("status") or ("InProgress" if answer["_status"] == 202 else "Succeeded"))
         if word in ("Failed", "Canceled"):
             error = answer.get("error") or {}
             raise refusal(what, str(error.get("code") or word), str(error.get("message") or "nothing more"))
         return word == "Succeeded"
 
-    def read(self, path: str) -> dict[str, Any]:
+    def get(self, path: str) -> dict[str, Any]:
         """The answer to a GET; `_status` is its status."""
         from azure.core.rest import HttpRequest
 

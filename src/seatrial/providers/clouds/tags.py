@@ -53,3 +53,8 @@ class Tagging:
     def _in(self, text: str) -> str:
         raw = re.sub(rb"_([0-9a-f]{2})", lambda match: bytes.fromhex(match[1].decode()), text.encode())
         return raw.decode(errors="replace")
+
+
+def carries(own: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+    """Whether a thing's tags have all wanted ones (an empty value: this key)."""
+    return all(key in own and (not value or own[key] == value) for key, value in wanted.items())

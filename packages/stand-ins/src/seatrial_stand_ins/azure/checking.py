@@ -32,7 +32,7 @@ def _wrong(kind: Any, value: object, place: str) -> str:
         return "" if "" in wrongs else wrongs[0]
     if origin in (list, dict):
         if not isinstance(value, origin):
-            return f"{place or 'the body'} is no {origin.__name__}"
+            return f"{place or 'the body'} must be a {origin.__name__}"
         each = value.items() if isinstance(value, dict) else enumerate(typing.cast("list[object]", value))
         return next(filter(None, (_wrong(arguments[-1], one, f"{place}[{key}]") for key, one in each)), "")
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
@@ -40,9 +40,9 @@ def _wrong(kind: Any, value: object, place: str) -> str:
     fields = _fields(kind) if isinstance(kind, type) else None
     if fields is None:
         simple = kind in (str, int, bool, float) and not isinstance(value, (int, float) if kind is float else kind)
-        return f"{place} is {value!r}, and no {kind.__name__}" if simple else ""
+        return f"{place} is {value!r}, and must be a {kind.__name__}" if simple else ""
     if not isinstance(value, Mapping):
-        return f"{place or 'the body'} is no object"
+        return f"{place or 'the body'} must be an object"
     for key, one in value.items():
         if key not in fields:
             return f"Could not find member '{key}' on object of type '{kind.__name__}'"
