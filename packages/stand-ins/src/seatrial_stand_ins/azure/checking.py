@@ -53,7 +53,7 @@ def _wrong(kind: Any, value: object, place: str) -> str:
 
 @cache
 def _fields(kind: type) -> dict[str, Any] | None:
-    """The kinds of a model's fields, by their names in JSON; None: it is no model."""
+    """The kinds of a model's fields, by their names in JSON; None: it is not a model."""
     if not hasattr(kind, "_deserialize"):
         return None
     module = import_module(kind.__module__)
