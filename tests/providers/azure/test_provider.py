@@ -420,3 +420,8 @@ def test_secrets_are_told_to_the_masker(azure):
 )  # fmt: skip
 def test_azures_words_have_their_kind(code, words, status, kind):
     assert type(refusal("x", code, words, status)) is kind or kind is CannotTell
+
+
+def test_the_guide_has_every_right_in_its_role():
+    guide = (Path(__file__).resolve().parents[3] / "docs" / "guides" / "azure.md").read_text()
+    assert [right for right in RIGHTS if f'"{right}"' not in guide and "Compute/locations" not in right] == []

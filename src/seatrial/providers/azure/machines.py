@@ -49,21 +49,15 @@ def body(order: Order, location: str, user: str, subnet: str, wall: str, *, publ
     ]
     admin = "seatrial" if user == "root" else user  # Azure allows no such first user: cloud-init makes that one
     key = {"path": f"/home/{admin}/.ssh/authorized_keys", "keyData": order.public_key}
+    linux = {"disablePasswordAuthentication": True, "ssh": {"publicKeys": [key]}}
+    data = base64.b64encode(order.user_data.encode()).decode()
+    system = {"computerName": name, "adminUsername": admin, "customData": data, "linuxConfiguration": linux}
+    os_disk = {"createOption": "FromImage", **goes, **root}
+    interfaces = [{"name": f"{name}-nic", "properties": interface}]
     properties = {
-        "hardwareProfile": {"vmSize": order.size},
-        "storageProfile": {
-            "imageReference": reference(order.image), "dataDisks": disks,
-            "osDisk": {"createOption": "FromImage", **goes, **root},
-        },
-        "osProfile": {
-            "computerName": name, "adminUsername": admin,
-            "customData": base64.b64encode(order.user_data.encode()).decode(),
-            "linuxConfiguration": {"disablePasswordAuthentication": True, "ssh": {"publicKeys": [key]}},
-        },
-        "networkProfile": {
-            "networkApiVersion": "2022-11-01",
-            "networkInterfaceConfigurations": [{"name": f"{name}-nic", "properties": interface}],
-        },
+        "hardwareProfile": {"vmSize": order.size}, "osProfile": system,
+        "storageProfile": {"imageReference": reference(order.image), "osDisk": os_disk, "dataDisks": disks},
+        "networkProfile": {"networkApiVersion": "2022-11-01", "networkInterfaceConfigurations": interfaces},
         "diagnosticsProfile": {"bootDiagnostics": {"enabled": True}},
     }  # fmt: skip
     return {"location": location, "tags": dict(order.tags), "properties": properties}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from json import JSONDecodeError
 from typing import Any
 
 from seatrial.providers.azure.settings import REMEDY
@@ -28,7 +29,7 @@ def told(error: Exception, what: str) -> Exception:
         return refusal(what, str(code), str(words), status, float(wait) if wait.isdigit() else 0.0)
     if isinstance(error, ClientAuthenticationError):
         return Denied(f"{what}: no token for Azure: {brief}; {REMEDY}")
-    if isinstance(error, AzureError | RequestException):
+    if isinstance(error, AzureError | RequestException | JSONDecodeError):
         return NoAnswer(f"{what}: no answer of Azure: {type(error).__name__}")
     return error
 

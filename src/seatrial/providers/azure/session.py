@@ -11,9 +11,7 @@ from typing import Any
 from seatrial.errors import CannotTell, ExtraMissing
 from seatrial.providers.azure.refusals import refusal
 from seatrial.providers.azure.settings import TABLE, AzureSettings
-from seatrial.providers.clouds.vendor import NoAnswer
 
-ENDPOINT = "https://management.azure.com"
 ANSWER = 45.0
 """Seconds for the answer to one call."""
 
@@ -36,12 +34,12 @@ class Session:
             raise CannotTell(f"no subscription: set `subscription` of [{TABLE}], or AZURE_SUBSCRIPTION_ID")
         self.secrets = tuple(filter(None, [os.environ.get("AZURE_CLIENT_SECRET")]))
         other = os.environ.get("ARM_ENDPOINT", "").rstrip("/")
-        scope = f"{other or ENDPOINT}/.default"
-        # Only Microsoft's own public and national clouds know each other's authorities.
+        endpoint = other or "https://management.azure.com"
+        # Microsoft's authority knows nothing of another endpoint's.
         self._credential: Any = DefaultAzureCredential(disable_instance_discovery=bool(other))
         # Repeating is the work of `Calls`: the SDK would send a change again after a timeout.
         more: dict[str, Any] = {
-            "base_url": other or ENDPOINT, "credential_scopes": [scope], "retry_total": 0,
+            "base_url": endpoint, "credential_scopes": [f"{endpoint}/.default"], "retry_total": 0,
             "connection_timeout": 10, "read_timeout": ANSWER,
         }  # fmt: skip
         self.compute: Any = ComputeManagementClient(self._credential, self.subscription, **more)
@@ -49,11 +47,11 @@ class Session:
         self.resources: Any = ResourceManagementClient(self._credential, self.subscription, **more)
         for opened in (self._credential, self.compute, self.network, self.resources):
             weakref.finalize(self, opened.close)  # kept-alive connections end with this object
-        claims = jwt.decode(self._credential.get_token(scope).token, options={"verify_signature": False})
+        token = self._credential.get_token(f"{endpoint}/.default").token
+        claims = jwt.decode(token, options={"verify_signature": False})
         who = next((str(claims[key]) for key in ("upn", "unique_name", "appid") if claims.get(key)), "an account")
         self.whose = f"{who} in the subscription {self.subscription}"
-        used = getattr(self._credential, "_successful_credential", None)
-        self.found = f"Azure's {type(used).__name__}"
+        self.found = f"Azure's {type(getattr(self._credential, '_successful_credential', None)).__name__}"
 
     def read(self, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         """One thing, or a whole list page by page, as JSON."""
@@ -87,6 +85,5 @@ class Session:
         import requests
 
         answer = requests.get(address, timeout=ANSWER)
-        if answer.status_code >= 300:
-            raise NoAnswer(f"the log of the serial port: Azure answered {answer.status_code}")
+        answer.raise_for_status()
         return answer.content.decode(errors="replace")
