@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from seatrial_stand_ins.azure import AzureServer
 from seatrial_stand_ins.clouds.server import CloudServer
 from seatrial_stand_ins.digitalocean import DigitalOceanServer
 from seatrial_stand_ins.hetzner import HetznerServer
 
 PROGRAM = Path(__file__).parent / "program"
+AZURES = Path(__file__).parent / "azure"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFFVJvY6vGRgLtQF0t8Vl2pQDkBzC5sRkTq4kVQ7cS6p us"
 
 HETZNER = """created running
@@ -44,13 +46,45 @@ gone 404
 left 0
 """
 
+AZURE = """group shop Succeeded
+created web1 Succeeded 1
+power PowerState/running
+crash PowerState/stopped
+start PowerState/running
+restart PowerState/running
+deallocate PowerState/deallocated
+missing true
+selected 1
+disks 0
+left false
+"""
+
+NEEDS_GO = pytest.mark.skipif(
+    shutil.which("go") is None, reason="the vendors' clients are Go programs, and Go is not installed"
+)
+
+
+def build(program: Path, to: Path) -> str:
+    done = subprocess.run(["go", "build", "-o", to, "."], cwd=program, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return str(to)
+
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("go") is None, reason="the vendors' clients are Go programs, and Go is not installed")
+@NEEDS_GO
+def test_azures_go_client_sees_its_cloud(tmp_path):
+    built = build(AZURES, tmp_path / "azure")
+    with AzureServer() as server:
+        environment = {**os.environ, **server.environment, "CLOUD_KEY": KEY, "SSL_CERT_FILE": server.authority}
+        seen = subprocess.run([built], env=environment, capture_output=True, text=True, timeout=120, check=False)
+        assert seen.stdout == AZURE, seen.stderr
+        assert server.wrong == []
+
+
+@pytest.mark.slow
+@NEEDS_GO
 def test_the_vendors_go_clients_see_their_cloud(tmp_path):
-    built = tmp_path / "clients"
-    done = subprocess.run(["go", "build", "-o", built, "."], cwd=PROGRAM, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    built = build(PROGRAM, tmp_path / "clients")
     told: tuple[tuple[str, type[CloudServer], str], ...] = (
         ("hetzner", HetznerServer, HETZNER),
         ("digitalocean", DigitalOceanServer, DIGITALOCEAN),
@@ -59,6 +93,6 @@ def test_the_vendors_go_clients_see_their_cloud(tmp_path):
         with kind() as server:
             more = {"CLOUD_TOKEN": server.token, "CLOUD_KEY": KEY, "SSL_CERT_FILE": server.authority}
             environment = {**os.environ, **more}
-            argv = [str(built), name, server.url]
+            argv = [built, name, server.url]
             seen = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120, check=False)
         assert seen.stdout == expected, seen.stderr

@@ -123,8 +123,9 @@ class Azure(CloudServer):
         if given != (self.tenant, self.client, self.secret, "client_credentials"):
             text = "AADSTS7000215: Invalid client secret provided."
             return _json({"error": "invalid_client", "error_description": text, "error_codes": [7000215]}, 401)
-        if form.get("scope") != f"{self.root}/.default":
-            text = f"AADSTS500011: The resource principal named {form.get('scope')} was not found in the tenant."
+        scopes = form.get("scope", "").split()  # some clients add `openid` and others
+        if f"{self.root}/.default" not in scopes:
+            text = f"AADSTS500011: The resource principal named {' '.join(scopes)} was not found in the tenant."
             return _json({"error": "invalid_resource", "error_description": text}, 400)
         return _json({"token_type": "Bearer", "expires_in": 3599, "access_token": self.token}, 200)
 
