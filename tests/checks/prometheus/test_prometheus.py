@@ -103,7 +103,7 @@ def test_no_data_is_not_0(trial: Trial) -> None:
 def test_zero_by_the_query_itself_needs_a_scraped_target(prometheus: Scraped, trial: Trial) -> None:
     assert trial.look("sum(no_such_total) or vector(0)", equals=0).verdict == "passed"
     trial.id = "nobody"
-    nothing = trial.look("sum(no_such_total) or vector(0)", equals=0, scrape_within=6.0)
+    nothing = trial.look("sum(no_such_total) or vector(0)", equals=0, scrape_within=3.0)
     assert nothing.verdict == "unknown"
     assert "no target with it is scraped" in nothing.why
 

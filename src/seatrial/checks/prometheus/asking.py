@@ -48,8 +48,10 @@ class Asking:
         unborn: list[str] = []
 
         async def look() -> bool | None:
-            unborn.clear()
-            last[:] = [late for selector in selectors(query) if (late := await self._late(selector, since, unborn))]
+            new: list[str] = []
+            # A look that the deadline cuts off leaves the answers of the one before.
+            last[:] = [late for selector in selectors(query) if (late := await self._late(selector, since, new))]
+            unborn[:] = new
             return None if last or unborn else True
 
         try:
