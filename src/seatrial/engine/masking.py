@@ -94,10 +94,11 @@ class Masks:
         """Whether a secret may be in these bytes: a quick look before the search."""
         joined = data.translate(None, b" \t\r\n")
         plain = joined.lower().replace(b"0x", b"").translate(None, b":,-%=;&#\\x")
+        for word in self._words.values():
+            if not word.needle or word.needle.encode() in (plain if word.hex else joined):
+                return True
         text = data.decode("utf-8", "surrogateescape")
-        return any(
-            word.needle.encode() in (plain if word.hex else joined) or not word.needle for word in self._words.values()
-        ) or any(code.occurs_in(text) for code in self._coded_in(text))
+        return any(code.occurs_in(text) for code in self._coded_in(text))
 
     def _coded_in(self, text: str) -> list[Coded]:
         """The secrets in the codes that this text may have."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from seatrial.engine.secret_words import MASK
-from seatrial.engine.spellings import spellings
+from seatrial.engine.spellings import cased, spellings
 
 FEWEST = 6
 """Bytes of the shortest secret that is looked for: fewer numbers match by accident."""
@@ -48,7 +48,7 @@ def _words(form: Callable[[int], str]) -> Callable[[str], Iterator[Units]]:
 
 
 def _hexadecimal(digits: int) -> Callable[[int], str]:
-    return lambda number: "".join(f"[{c}{c.upper()}]" if c.isalpha() else c for c in f"{number:0{digits}x}")
+    return lambda number: cased(f"{number:0{digits}x}")
 
 
 def _raw(secret: str) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cached_property
 
-from seatrial.engine.spellings import BETWEEN, LONG, PART, STYLE, STYLES, spellings
+from seatrial.engine.spellings import BETWEEN, LONG, PART, STYLE, STYLES, cased, spellings
 
 MASK = "***"
 
@@ -88,8 +88,7 @@ class Word:
 
     @cached_property
     def _hexadecimal(self) -> re.Pattern[str]:
-        digits = [f"[{c}{c.upper()}]" if c.isalpha() else c for c in self.text]
-        pairs = [first + second for first, second in zip(digits[::2], digits[1::2], strict=True)]
+        pairs = [cased(self.text[at : at + 2]) for at in range(0, len(self.text), 2)]
         return re.compile(r"(?:[\s:,%=;&#x-]|\\+x|0x)*".join(pairs))
 
     # Incomplete at a cut

@@ -45,14 +45,14 @@ def spellings(character: str) -> str:
     name = codepoint2name.get(code, "apos" if character == "'" else f"#{code}")
     ways = [
         rf"\\*{plain}{{1,2}}",  # `\/`, `\"`, and `''` of SQL and YAML
-        "".join(rf"\\+u{_cased(units[at : at + 4])}" for at in range(0, len(units), 4)),
-        "".join(rf"\\+x{_cased(f'{byte:02x}')}" for byte in raw),
-        rf"\\+x{_cased(f'{code:02x}')}",
-        rf"\\+u\{{0*{_cased(f'{code:x}')}\}}",  # Rust, Swift, JavaScript, PHP
-        rf"\\+U0*{_cased(f'{code:x}')}",  # Python, YAML, Go
+        "".join(rf"\\+u{cased(units[at : at + 4])}" for at in range(0, len(units), 4)),
+        "".join(rf"\\+x{cased(f'{byte:02x}')}" for byte in raw),
+        rf"\\+x{cased(f'{code:02x}')}",
+        rf"\\+u\{{0*{cased(f'{code:x}')}\}}",  # Rust, Swift, JavaScript, PHP
+        rf"\\+U0*{cased(f'{code:x}')}",  # Python, YAML, Go
         "".join(rf"\\+{byte:03o}" for byte in raw),
-        "".join(rf"%(?:25)*{_cased(f'{byte:02x}')}" for byte in raw),
-        rf"&(?:amp;)*(?:{name}|#0*{code}|#[xX]0*{_cased(f'{code:x}')});",
+        "".join(rf"%(?:25)*{cased(f'{byte:02x}')}" for byte in raw),
+        rf"&(?:amp;)*(?:{name}|#0*{code}|#[xX]0*{cased(f'{code:x}')});",
     ]
     ways += {
         " ": [r"\+"],
@@ -68,10 +68,11 @@ def spellings(character: str) -> str:
 
 def _latin(byte: int) -> str:
     """A byte read as a character of its own."""
-    return rf"(?:{re.escape(chr(byte))}|\\+u00{_cased(f'{byte:02x}')})"
+    return rf"(?:{re.escape(chr(byte))}|\\+u00{cased(f'{byte:02x}')})"
 
 
-def _cased(digits: str) -> str:
+def cased(digits: str) -> str:
+    """A pattern of hexadecimal digits in either case."""
     return "".join(f"[{c}{c.upper()}]" if c.isalpha() else c for c in digits)
 
 

@@ -135,11 +135,11 @@ def _document(name: str, text: str) -> Mapping[str, Any]:
 
 
 def _line_of(text: str, key: str, *, below: str = "") -> int:
-    """The first line with this key, 1 without one; `below`: below the first line with another key, 0 without one."""
-    start, missing = (_line_of(text, below), 0) if below else (0, 1)
-    lines = text.splitlines()
+    """The first line with this key, 1 without one; `below`: behind the first line with another key."""
+    start = _line_of(text, below) if below else 0
     key_at = re.compile(rf"\s*[\"']?{re.escape(key)}[\"']?\s*:")
-    return next((number for number, line in enumerate(lines, 1) if number > start and key_at.match(line)), missing)
+    lines = enumerate(text.splitlines(), 1)
+    return next((number for number, line in lines if number > start and key_at.match(line)), 1)
 
 
 def _environment(folder: Path, names: Sequence[str], env_file: str) -> dict[str, str]:
