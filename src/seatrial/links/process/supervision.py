@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -226,13 +226,7 @@ def kill_descendants(pid: int, seconds: float) -> list[int]:
     seconds."""
     deadline = time.monotonic() + seconds
     while True:
-        stopped: set[int] = set()
-        # A stopped process starts no children.
-        while (fresh := set(descendants(pid)) - stopped) and time.monotonic() < deadline:
-            for process in fresh:
-                _signal(process, signal.SIGSTOP)
-            stopped |= fresh
-        for process in stopped:
+        for process in _stopped(lambda: descendants(pid), deadline):
             _signal(process, signal.SIGKILL)
         left = list(descendants(pid))
         if not left or time.monotonic() > deadline:
@@ -256,11 +250,7 @@ def kill_tree(root: int, seconds: float = ENDS) -> list[int]:
     deployer; a daemon without its parent is left. Returns those alive after so many seconds."""
     deadline = time.monotonic() + seconds
     _signal_group(root, signal.SIGSTOP)
-    stopped: dict[int, str] = {}
-    while fresh := {pid: process_start(pid) for pid in {root, *descendants(root)} - set(stopped)}:
-        for pid in fresh:  # a stopped process starts no children, and its children keep it as their parent
-            _signal(pid, signal.SIGSTOP)
-        stopped |= fresh
+    stopped = _stopped(lambda: (root, *descendants(root)), deadline)
     _signal_group(root, signal.SIGKILL)
     for pid in stopped:
         _signal(pid, signal.SIGKILL)
@@ -269,6 +259,17 @@ def kill_tree(root: int, seconds: float = ENDS) -> list[int]:
             break
         time.sleep(0.001)
     return left
+
+
+def _stopped(find: Callable[[], Iterable[int]], deadline: float) -> dict[int, str]:
+    """Stop processes until no other one is found, and return them with their start times: a stopped process starts no
+    children, and its children keep it as their parent."""
+    stopped: dict[int, str] = {}
+    while (fresh := {pid: process_start(pid) for pid in {*find()} - {*stopped}}) and time.monotonic() < deadline:
+        for pid in fresh:
+            _signal(pid, signal.SIGSTOP)
+        stopped |= fresh
+    return stopped
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:
