@@ -29,7 +29,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo docs reference example-compose example-ansible example-consultancy example-kubernetes example-operator example-pytest example-redis example-tofu example-webapp test check prose format truth bench bench-kubernetes bench-machines bench-preflight bench-traps backends dist pins cluster cluster-down clean
+.PHONY: help install demo docs reference example-clouds example-compose example-ansible example-consultancy example-kubernetes example-operator example-pytest example-redis example-tofu example-webapp test check prose format truth bench bench-kubernetes bench-machines bench-preflight bench-traps backends dist pins cluster cluster-down clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ demo: $(STAMP) ## Deploy a three-node service, break it, watch it recover
 
 example-ansible: $(STAMP) ## Deploy three containers with Ansible, stop one and start it again (needs Podman and `make backends`)
 	$(BIN)/python -m scripts.with_tools seatrial run examples/ansible/seatrial.yaml $(EXAMPLE_ARGS)
+
+example-clouds: $(STAMP) ## Keep the provider contract, and lose nodes of an etcd, on stand-ins of five clouds (needs root and Podman; 5 minutes)
+	$(BIN)/python -m scripts.clouds $(EXAMPLE_ARGS)
 
 example-consultancy: $(STAMP) ## Check a Django project, a worker and a site before a deployment, on this host and in containers
 	$(BIN)/python -m scripts.consultancy $(EXAMPLE_ARGS)
