@@ -27,12 +27,19 @@ async def main(archive, count, *command):
         image = client.container().import_(client.host().file(archive))
         sources = client.host().directory(".", include=["src"])
         made = image.with_mounted_directory("/source", sources).with_workdir("/source")
-        await asyncio.gather(
-            *(made.with_env_variable("CHECK", str(at)).with_exec(list(command)).sync() for at in range(int(count)))
-        )
+
+        async def check(number):
+            done = made.with_env_variable("CHECK", number).with_exec(list(command), expect=dagger.ReturnType.ANY)
+            code = await done.exit_code()
+            print(code, *await asyncio.gather(done.stdout(), done.stderr()))
+            return code
+
+        codes = await asyncio.gather(*(check(str(at)) for at in range(int(count))))
+        sys.exit(any(codes))
 
 asyncio.run(main(*sys.argv[1:]))
 """
+"""The same work: as many containers, which differ by the same variable, and of each its exit code and output."""
 
 
 def contest(scratch: Path, runs: int) -> Iterator[Told]:
@@ -63,16 +70,17 @@ def contest(scratch: Path, runs: int) -> Iterator[Told]:
                 if number:  # the first round brings the images
                     seconds[f"{way}, {turn}"].append(spent)
     told = {name: median(each) for name, each in seconds.items()}
+    added = {turn: told[f"Dagger, {turn}"] - told[f"the SDK, {turn}"] for turn in TURNS}
     yield Told(
         name=f"dagger: {CHECKS} checks of 50 files, in four ways",
-        what="seconds that Seatrial adds to a program with the SDK, one file changed",
-        number=told["Dagger, one file changed"] - told["the SDK, one file changed"],
+        what="seconds that Seatrial adds to a program with the SDK, the most of all turns",
+        number=max(added.values()),
         limit=0.3,
         unit="s",
         rows=seconds,
         notes=[
-            f"{turn}: " + ", ".join(f"{way} / the SDK {told[f'{way}, {turn}'] / told[f'the SDK, {turn}']:.2f}"
-                                    for way in ways)
+            f"{turn}: {added[turn]:+.2f} s; "
+            + ", ".join(f"{way} / the SDK {told[f'{way}, {turn}'] / told[f'the SDK, {turn}']:.2f}" for way in ways)
             for turn in TURNS
         ],
     )  # fmt: skip
@@ -83,7 +91,11 @@ def _project(folder: Path) -> None:
     for at in range(50):
         (folder / f"src/m{at}.py").write_text(f"x = {os.urandom(8).hex()!r}\n" * 40)
     checks = {
-        f"c{at}": {"run": COMMAND, "image": "${{ parameters.image }}", "inputs": ["src/**"]} for at in range(CHECKS)
-    }
+        f"c{at}": {
+            "run": COMMAND, "image": "${{ parameters.image }}", "inputs": ["src/**"],
+            "env": {"CHECK": str(at)},  # without it Dagger would run the three as one
+        }
+        for at in range(CHECKS)
+    }  # fmt: skip
     pipeline = {"parameters": {"image": IMAGE}, "stages": {"all": {"checks": checks}}}
     (folder / "pipeline.json").write_text(json.dumps({"pipeline": pipeline}))

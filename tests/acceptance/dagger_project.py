@@ -7,9 +7,11 @@ import io
 import json
 import os
 import shutil
+import socket
 import tarfile
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +100,52 @@ class InDagger(Project):
         self.write(
             "pipeline.json", {"pipeline": {"name": "Dagger", "executor": "dagger", "stages": stages, **(more or {})}}
         )
+
+
+class Relay:
+    """An address in front of the engine. After `cut` nobody answers there, and all connections are gone, as if the
+    engine had crashed: to kill it would end the other tests."""
+
+    def __init__(self, file: Path) -> None:
+        self.address = f"unix://{file}"
+        self._open: list[socket.socket] = []
+        self._server = socket.socket(socket.AF_UNIX)
+        self._server.bind(str(file))
+        self._server.listen()
+        threading.Thread(target=self._accepting, daemon=True).start()
+
+    def cut(self) -> None:
+        for connection in (self._server, *self._open):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+
+    def _accepting(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._server.accept()
+                far = _connected(ENGINE)
+                self._open += [near, far]
+                for one, other in ((near, far), (far, near)):
+                    threading.Thread(target=_copied, args=(one, other), daemon=True).start()
+
+
+def _connected(address: str) -> socket.socket:
+    kind, _, place = address.partition("://")
+    if kind == "tcp":
+        host, _, port = place.rpartition(":")
+        return socket.create_connection((host.strip("[]"), int(port)))
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(place)
+    return connection
+
+
+def _copied(one: socket.socket, other: socket.socket) -> None:
+    with suppress(OSError):
+        while data := one.recv(1 << 16):
+            other.sendall(data)
+    with suppress(OSError):
+        other.shutdown(socket.SHUT_WR)
 
 
 @contextmanager

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.acceptance.dagger_project import archive
 from tests.acceptance.harness import Project
 from tests.backends import dagger
 
@@ -26,10 +28,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """One run of a pipeline with functions of one module."""
     project = Project(tmp_path_factory.mktemp("functions"))
     shutil.copytree(MODULE, project.folder / "ci")
-    (project.folder / "page.txt").write_text("fine\nthis is forbidden\n")
+    # A text of its own, which no earlier run of these tests left in the engine's cache.
+    (project.folder / "page.txt").write_text(f"{os.urandom(8).hex()}\nthis is forbidden\n")
+    image = archive(project.folder / "busybox.tar")
     made = {
         "count": {**function("count", source=".", ending=".txt"), "outputs": {"found": "stdout"}},
         "site": {**function("build-site", source=".", title="Docs"), "cwd": "public", "artifacts": ["index.html"]},
+        "page": {**function("page", image="busybox.tar", text="Hello from a function"), "inputs": ["busybox.tar"]},
     }
     other = {
         "forbid": function("forbid", text="page.txt", word="forbidden"),
@@ -41,14 +46,27 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     }
     later = {
         "text": {"run": ["test", "${{ steps['made/count'].outputs.found }}", "=", "1 files"]},
-        "page": {**function("forbid", text="public/index.html", word="Docs:"), "uses": ["made/site"]},
-    }
+        "built": {**function("forbid", text="public/index.html", word="Docs:"), "uses": ["made/site"]},
+        "ask": {
+            "run": "wget -qO- http://${{ services['made/page'].address }}:${{ services['made/page'].ports['8080'] }}",
+            "image": image, "inputs": ["page.txt"], "services": ["made/page"], "outputs": {"text": "stdout"},
+        },
+        "again": {
+            "run": "wget -qO- http://page:8080 | grep -q Hello", "image": image, "services": ["made/page"],
+        },
+    }  # fmt: skip
     stages = {"made": {"checks": made}, "other": {"checks": other}, "later": {"needs": ["made"], "checks": later}}
-    project.write("pipeline.json", {"pipeline": {"secrets": {"required": ["TOKEN"]}, "stages": stages}})
+    document = {"executor": "dagger", "secrets": {"required": ["TOKEN"]}, "stages": stages}
+    project.write("pipeline.json", {"pipeline": document})
     environment = {**project.environment, **dagger.environment(), "TOKEN": SECRET}
-    done = project.seatrial("preflight", "pipeline.json", "--format", "json", env=environment, timeout=600)
-    told = json.loads(done.stdout)
-    checks = {check["name"]: check for stage in told["stages"].values() for check in stage["checks"]}
+
+    def checks_of_a_run() -> tuple[Any, dict[str, Any]]:
+        done = project.seatrial("preflight", "pipeline.json", "--format", "json", env=environment, timeout=600)
+        stages = json.loads(done.stdout)["stages"].values()
+        return done, {check["name"]: check for stage in stages for check in stage["checks"]}
+
+    done, checks = checks_of_a_run()
+    _, second = checks_of_a_run()
     text = (
         done.stdout
         + done.stderr
@@ -56,7 +74,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             file.read_text(errors="replace") for file in (project.folder / ".seatrial").rglob("*") if file.is_file()
         )
     )
-    return {"code": done.returncode, "run": project.runs()[0], "all text": text, **checks}
+    return {"code": done.returncode, "run": project.runs()[0], "all text": text, "second": second, **checks}
 
 
 def test_text_of_a_function_is_the_output_of_its_check(run: dict[str, Any]) -> None:
@@ -68,8 +86,28 @@ def test_a_folder_of_a_function_is_an_artifact_and_later_checks_take_it(run: dic
     assert run["site"]["status"] == "passed"
     (page,) = run["run"].glob("*/artifacts/made/site/index.html")
     assert page.read_text().startswith("Docs: ")
-    assert run["page"]["status"] == "failed"
-    assert run["page"]["problems"][0]["file"] == "index.html"
+    assert run["built"]["status"] == "failed"
+    assert run["built"]["problems"][0]["file"] == "index.html"
+
+
+def test_a_service_of_a_function_is_bound_by_later_checks_of_each_run(run: dict[str, Any]) -> None:
+    for checks in (run, run["second"]):
+        assert {name: checks[name]["status"] for name in ("page", "ask", "again")} == dict.fromkeys(
+            ("page", "ask", "again"), "passed"
+        ), checks
+        # What was stored cannot serve, and nobody knows on what an answer of the service depends.
+        assert not any(checks[name].get("cached") for name in ("page", "ask", "again"))
+    (log,) = run["run"].glob("*/artifacts/logs/later-ask.log")
+    assert log.read_text() == "Hello from a function\n"
+
+
+def test_a_result_that_dagger_took_from_its_cache_is_marked_and_one_that_ran_is_not(run: dict[str, Any]) -> None:
+    names = ("count", "site", "forbid")
+    assert [run[name].get("cached_by", "") for name in names] == ["", "", ""]
+    second = run["second"]
+    # A failure is answered by no cache.
+    assert [second[name].get("cached_by", "") for name in names] == ["Dagger", "Dagger", ""]
+    assert not any(second[name].get("cached") for name in names)
 
 
 def test_a_failing_function_fails_its_check_with_the_place_in_the_file(run: dict[str, Any]) -> None:

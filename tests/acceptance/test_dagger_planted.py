@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from pathlib import Path
 
@@ -57,14 +58,19 @@ class TestOnTheEngine:
         assert "Dagger cannot get the image localhost:9/none:1" in told["error"]
 
     def test_fifty_checks_at_a_time_are_each_judged_by_their_own_output(self, project: InDagger, image: str) -> None:
+        # A text of its own, which no earlier run of these tests left in the engine's cache.
+        (project.folder / "a.txt").write_text(os.urandom(8).hex())
         checks: Document = {
-            f"c{at}": {"run": f"echo {at}; exit {at % 2}", "image": image, "outputs": {"n": "stdout"}}
+            f"c{at}": {
+                "run": f"echo {at}; exit {at % 2}", "image": image, "inputs": ["a.txt"], "outputs": {"n": "stdout"}
+            }
             for at in range(MANY)
-        }
+        }  # fmt: skip
         told = project.preflight(checks, "--parallel", str(MANY))["checks"]
         for at in range(MANY):
             assert told[f"c{at}"]["status"] == ("failed" if at % 2 else "passed")
             assert at % 2 == 0 or told[f"c{at}"]["error"].endswith(f": {at}")
+            assert not told[f"c{at}"].get("cached_by"), at  # each ran, however quick
 
     def test_of_many_files_one_that_changed_is_seen(self, project: InDagger, image: str) -> None:
         for folder in range(FILES // 200):

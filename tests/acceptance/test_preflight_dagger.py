@@ -6,12 +6,15 @@ import os
 import re
 import shutil
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.acceptance.dagger_project import WAIT, InDagger, another_cache, archive, needs_engine
+from tests.acceptance.dagger_project import HOST, WAIT, InDagger, Relay, another_cache, archive, needs_engine
 from tests.acceptance.harness import processes_of, until
+
+from seatrial.links.dagger.session import CLOSES
 
 pytestmark = [pytest.mark.slow, needs_engine, pytest.mark.xdist_group("dagger")]
 
@@ -116,6 +119,21 @@ def test_a_time_limit_and_a_killed_session_show_the_last_lines(project: InDagger
     assert process.returncode == 3
     assert "Dagger's session ended" in out
     assert '"begun"' in out
+    assert project.left() == []
+
+
+def test_an_engine_that_is_gone_in_mid_check_is_said_and_not_waited_for(project: InDagger, image: str) -> None:
+    relay = Relay(project.folder / "engine.sock")
+    project.describe({"lost": {"run": "echo begun; sleep 300", "image": image}})
+    process = project.start("preflight", "--format", "json", env={**project.environment, HOST: relay.address})
+    until(lambda: _printed(project, "lost"), "the first line of the check", WAIT)
+    began = time.monotonic()
+    relay.cut()
+    out, _ = process.communicate(timeout=WAIT)
+    assert process.returncode == 3
+    assert f"the engine was lost while all/lost ran: nothing answers at {relay.address}" in out
+    assert '"begun"' in out
+    assert time.monotonic() - began < CLOSES
     assert project.left() == []
 
 

@@ -1,10 +1,13 @@
-"""The receiver of a Dagger engine's reports ends whole: no task, and no connection, outlives it."""
+"""The receiver of a Dagger engine's reports ends whole: no task, and no connection, outlives it; and a result counts as
+cached only when a report says so."""
 
 from __future__ import annotations
 
 import asyncio
 
-from seatrial.links.dagger.telemetry import Telemetry
+import pytest
+
+from seatrial.links.dagger.telemetry import CACHED, CALL, EXEC, QUERY, Span, Telemetry, Trace
 
 
 async def _at(telemetry: Telemetry) -> tuple[str, int]:
@@ -63,5 +66,63 @@ def test_a_report_that_cannot_be_read_ends_its_connection_and_no_other() -> None
         await telemetry.close()
         writer.close()
         assert problems == []
+
+    asyncio.run(main())
+
+
+def reported(*spans: tuple[str, bool, bool], inside: bool = False) -> Trace:
+    """A trace of one request with these reports: a name, whether it is cached, whether it ended. `inside`: a program in
+    it asked the engine for something."""
+    trace = Trace(requests=1)
+    for at, (name, cached, done) in enumerate(spans):
+        attributes = {CACHED: True} if cached else {}
+        trace.spans[b"%d" % at] = Span(name, trace.span if name == QUERY else b"request", done, attributes)
+    if inside:
+        trace.spans[b"inside"] = Span(QUERY, b"work", True, {})
+    return trace
+
+
+ENDED = (QUERY, False, True)
+
+
+@pytest.mark.parametrize(
+    ("trace", "cached"),
+    [
+        (reported((EXEC, True, True), (CALL, False, True), ENDED), True),
+        (reported((CALL, False, True), (EXEC, False, False)), False),
+        # A busy engine leaves the report of the work out, or sends it after the end of the request.
+        (reported((CALL, False, True), ENDED), False),
+        (reported((EXEC, True, True), (EXEC, False, True), ENDED), False),
+        (reported((EXEC, True, True), (QUERY, False, False)), False),
+        (reported(ENDED), True),
+        (reported(), False),
+    ],
+)
+def test_a_command_is_from_the_cache_only_if_a_report_says_so(trace: Trace, cached: bool) -> None:
+    assert asyncio.run(Telemetry().cached(trace, 0.05)) is cached
+
+
+@pytest.mark.parametrize(
+    ("trace", "idle"),
+    [
+        (reported((EXEC, True, True), ENDED), True),
+        (reported(ENDED), True),
+        (reported((EXEC, False, True), ENDED), False),
+        (reported((EXEC, True, True), ENDED, inside=True), False),
+        (reported((EXEC, True, True)), False),
+    ],
+)
+def test_a_function_did_not_run_if_nothing_ran_for_it_and_it_asked_for_nothing(trace: Trace, idle: bool) -> None:
+    assert asyncio.run(Telemetry().idle(trace, 0.05)) is idle
+
+
+def test_a_late_report_of_a_functions_own_request_counts() -> None:
+    async def main() -> None:
+        trace = reported((EXEC, True, True), ENDED)
+        judged = asyncio.create_task(Telemetry().idle(trace, 0.05))
+        await asyncio.sleep(0)
+        trace.spans[b"inside"] = Span(QUERY, b"work", False, {})
+        trace.came.set()
+        assert not await judged
 
     asyncio.run(main())

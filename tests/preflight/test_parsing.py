@@ -249,6 +249,41 @@ def test_what_cannot_be_used_is_told(tmp_path: Path, more: dict[str, Any], words
     assert words in found
 
 
+def served(**more: Any) -> str:
+    """A document whose second stage has a check with the service that a function of the first returns."""
+    maker = {"function": {"module": "ci", "name": "serve"}}
+    checks = {"api": {**maker, **more.pop("maker", {})}, "a_b": maker, "other": {"run": "x"}}
+    user = {"run": "x ${{ services['one/api'].address }}", "image": "x", "services": ["one/api"], **more}
+    stages = {"one": {"checks": checks}, "two": {"needs": ["one"], "checks": {"user": user}}}
+    return json.dumps({"pipeline": {"executor": "dagger", "services": {"api": {"image": "x"}}, "stages": stages}})
+
+
+def test_a_check_with_the_service_of_a_function_brings_that_function_with_it(tmp_path: Path) -> None:
+    wishes = Wishes(choices=Choices(only=("two/user",)))
+    one, two = compile_pipeline(read(tmp_path, served()), wishes).suites[0].steps[0].children
+    assert [check.id for check in one.children] == ["one/api"]
+    job = two.children[0].fields["job"]
+    assert (job.check.returned_services, dict(job.services)) == (("one/api",), {})
+
+
+@pytest.mark.parametrize(
+    "more, words",
+    [
+        ({"services": ["one/none"]}, "the check 'one/none' does not end before this one"),
+        ({"services": ["two/user"]}, "the check 'two/user' does not end before this one"),
+        ({"services": ["one/other"]}, "the check 'one/other' returns no service"),
+        ({"maker": {"matrix": {"v": [1]}}}, "the check 'one/api' returns no service"),
+        ({"services": ["one/a_b"]}, "'a_b' cannot be the host name of a service"),
+        ({"services": ["one/api", "api"]}, "several services have the host name 'api'"),
+        ({"executor": "containers"}, "only a check in Dagger reaches a service of a Dagger module"),
+        ({"image": ""}, "only a check in Dagger reaches a service of a Dagger module"),
+    ],
+)
+def test_a_service_of_a_function_that_cannot_be_used_is_told(tmp_path: Path, more: dict[str, Any], words: str) -> None:
+    (found,) = problems(tmp_path, served(**more))
+    assert words in found
+
+
 def test_a_parameter_can_be_set_and_one_that_is_not_there_is_refused(tmp_path: Path) -> None:
     data = {"parameters": {"python": "3.12"}, "stages": {"b": {"checks": {"a": {"run": "x"}}}}}
     found = read(tmp_path, json.dumps({"pipeline": data}))

@@ -84,7 +84,8 @@ class PipelineCheck:
         finally:
             log.keep()
         outputs = {**self._judged(ctx, done, log), **await self._outputs(ctx, done), **_kept(ctx, job, log)}
-        attempt.keep(outputs, log)
+        if not (isinstance(done, Answered) and done.serves):
+            attempt.keep(outputs, log)
         by = done.cached_by if isinstance(done, Answered) else ""
         return {**outputs, "cached_by": by} if by else outputs
 

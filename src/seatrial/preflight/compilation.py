@@ -176,7 +176,7 @@ class _Compiler:
                     needs=before,
                     beside=[one for other, each in self._made.items() if other != id for one in each],
                     uses=uses,
-                    services={name: self._pipeline.services[name] for name in check.services},
+                    services={name: self._pipeline.services[name] for name in check.declared_services},
                     caches=self._pipeline.caches,
                     host=self._wishes.choices.host,
                     executor=self._executor(stage, check),

@@ -159,7 +159,8 @@ class Check:
     needs: tuple[str, ...] = ()
     """Checks of this stage to pass before it."""
     services: tuple[str, ...] = ()
-    """Services it needs."""
+    """Services it needs. In Dagger also earlier checks whose function returns a service, as `stage/check`: the check's
+    name is the service's host name."""
     matrix: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
     """Names to values: the check runs once for each combination."""
     if_: Expression = Expression("")
@@ -199,6 +200,16 @@ class Check:
     def unwanted(self) -> list[str]:
         """The patterns of files excluded from its inputs, each with its `!`."""
         return [pattern for pattern in self.inputs if pattern.startswith("!")]
+
+    @property
+    def declared_services(self) -> tuple[str, ...]:
+        """Those of its services that the pipeline declares."""
+        return tuple(name for name in self.services if "/" not in name)
+
+    @property
+    def returned_services(self) -> tuple[str, ...]:
+        """The checks with a function that returns a service it needs."""
+        return tuple(name for name in self.services if "/" in name)
 
     @property
     def made(self) -> list[str]:

@@ -88,6 +88,8 @@ class Answered(Finished):
 
     cached_by: str = ""
     """The executor, if the result is from its cache."""
+    serves: bool = False
+    """Whether it left a service for later checks: no stored result can replace that."""
 
 
 class Executor(Protocol):

@@ -95,10 +95,7 @@ def _check(pipeline: Pipeline, check: Check, place: Place) -> Broken:
     if check.image and check.build is not None:
         yield (*place, "build"), "`image` and `build` exclude each other", "keep one of them"
     yield from _uses(pipeline, check, place)
-    for at, name in enumerate(check.services):
-        if name not in pipeline.services:
-            hint = nearest(name, pipeline.services, what="services of this pipeline")
-            yield (*place, "services", at), f"unknown service {name!r}", hint
+    yield from _services(pipeline, check, place)
     if check.artifacts and check.contained and not check.copied:
         hint = "leave `source` out: it then gets a copy of the sources"
         yield (*place, "artifacts"), "a container cannot write into sources that are mounted read-only", hint
@@ -157,13 +154,49 @@ def _leads_out(path: str) -> bool:
     return PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts
 
 
-def _uses(pipeline: Pipeline, check: Check, place: Place) -> Broken:
-    if not check.uses:
-        return
+def _services(pipeline: Pipeline, check: Check, place: Place) -> Broken:
+    earlier = _earlier(pipeline, place) if check.returned_services else []
+    for at, name in enumerate(check.services):
+        here: Place = (*place, "services", at)
+        if "/" not in name:
+            if name not in pipeline.services:
+                yield (
+                    here,
+                    f"unknown service {name!r}",
+                    nearest(name, pipeline.services, what="services of this pipeline"),
+                )
+            continue
+        if name not in earlier:
+            hint = nearest(name, earlier, what="checks before it")
+            yield here, f"the check {name!r} does not end before this one", hint
+            continue
+        other, host = pipeline.checks[name], name.partition("/")[2]
+        if other.function is None or other.matrix:
+            hint = "name a check with a `function` and without a `matrix`"
+            yield here, f"the check {name!r} returns no service", hint
+        if not _HOST.fullmatch(host):
+            hint = "allowed: letters, digits and dashes, at most 63"
+            yield here, f"{host!r} cannot be the host name of a service", hint
+        if not check.contained or check.executor == "containers":
+            hint = "give it an `image`, and `executor: dagger`"
+            yield here, "only a check in Dagger reaches a service of a Dagger module", hint
+    for host, times in Counter(name.rpartition("/")[2] for name in check.services).items():
+        if times > 1:
+            yield (*place, "services"), f"several services have the host name {host!r}", "rename one of them"
+
+
+def _earlier(pipeline: Pipeline, place: Place) -> list[str]:
+    """The checks that end before the check at a place."""
     stage, name = str(place[1]), str(place[3])
     stages = closure(stage, {other: one.needs for other, one in pipeline.stages.items()})
     within = closure(name, {other: one.needs for other, one in pipeline.stages[stage].checks.items()})
-    earlier = [id for id in pipeline.checks if id.partition("/")[0] in stages or id.removeprefix(f"{stage}/") in within]
+    return [id for id in pipeline.checks if id.partition("/")[0] in stages or id.removeprefix(f"{stage}/") in within]
+
+
+def _uses(pipeline: Pipeline, check: Check, place: Place) -> Broken:
+    if not check.uses:
+        return
+    earlier = _earlier(pipeline, place)
     for at, used in enumerate(check.uses):
         here: Place = (*place, "uses", at)
         if used not in earlier:

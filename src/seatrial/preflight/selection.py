@@ -34,8 +34,8 @@ class Choices:
 
 
 def narrowed(pipeline: Pipeline, choices: Choices) -> Pipeline:
-    """The pipeline reduced to the selection, in the same order, with needs only inside it. Checks that provide outputs
-    or artifacts for selected ones are included. UsageError with the nearest name for an unknown one."""
+    """The pipeline reduced to the selection, in the same order, with needs only inside it. Checks that provide outputs,
+    artifacts or services for selected ones are included. UsageError with the nearest name for an unknown one."""
     if choices.whole:
         return pipeline
     wanted = _with_outputs(pipeline, set(_from(pipeline, choices.from_)) & set(_only(pipeline, choices.only)))
@@ -81,15 +81,15 @@ def _only(pipeline: Pipeline, wanted: Sequence[str]) -> Iterable[str]:
 
 
 def _with_outputs(pipeline: Pipeline, chosen: set[str]) -> set[str]:
-    """Include the checks that provide values or files for a selected check."""
+    """Include the checks that provide values, files or services for a selected check."""
     conditions = {name: pipeline.stages[name.partition("/")[0]].if_ for name in pipeline.checks}
     read = {name: list(outputs_read(check, conditions[name])) for name, check in pipeline.checks.items()}
     return chosen.union(*(closure(name, read) for name in chosen))
 
 
 def outputs_read(check: Check, condition: str = "") -> Iterable[str]:
-    """The checks that provide outputs or artifacts for a check; `condition` is its stage's."""
-    yield from check.uses
+    """The checks that provide outputs, artifacts or services for a check; `condition` is its stage's."""
+    yield from (*check.uses, *check.returned_services)
     texts = [*([check.run] if isinstance(check.run, str) else check.run), *check.env.values(), check.cwd]
     formulas = [one for text in texts for one in expressions.expressions(text)]
     for formula in [*formulas, *(one for one in (check.if_, condition) if one)]:

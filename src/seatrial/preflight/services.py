@@ -165,7 +165,11 @@ async def _ended(ctx: Context, name: str, standing: RunningService) -> str:
 
 def filled(ctx: Context, job: Job, views: Mapping[str, View]) -> tuple[tuple[str, ...], dict[str, str]]:
     """The command and the environment of a check with the addresses of its services; CannotTell when they lack a
-    value."""
+    value, ToolMissing without a service."""
+    for name in job.check.returned_services:
+        if name not in views:
+            why = f"{job.name} needs the service of {name}, which only checks with `executor: dagger` reach"
+            raise ToolMissing(why)
     names = {name: view.names() for name, view in views.items()}
     known = {**ctx.names(), "services": names}
     env: dict[str, str] = {}

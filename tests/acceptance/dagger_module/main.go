@@ -49,6 +49,14 @@ func (m *Checks) Forbid(ctx context.Context, text *dagger.File, word string) err
 	return nil
 }
 
+// A web server with one page, in an image from an archive.
+func (m *Checks) Page(image *dagger.File, text string) *dagger.Service {
+	return dag.Container().Import(image).
+		WithNewFile("/www/index.html", text+"\n").
+		WithExposedPort(8080).
+		AsService(dagger.ContainerAsServiceOpts{Args: []string{"httpd", "-f", "-p", "8080", "-h", "/www"}})
+}
+
 // Fails with the secret in its message, as careless programs do.
 func (m *Checks) Leak(ctx context.Context, secret *dagger.Secret) error {
 	text, err := secret.Plaintext(ctx)

@@ -85,25 +85,27 @@ class Module:
 
 
 async def loaded(session: Session, folder: Path) -> Module:
-    """Load a module of this host. CannotTell when there is none, or when it does not build: its check is unknown."""
+    """Load a module of this host, once for a session unless its files change. CannotTell when there is none, or when it
+    does not build: its check is unknown."""
     import dagger
 
-    client = session.client
-    source = client.module_source(str(folder))
+    source = session.client.module_source(str(folder))
     try:
-        if not await source.config_exists():
-            raise CannotTell(f"no Dagger module in {folder}: it has no dagger.json")
-        name = str(await source.module_name())
-        await source.as_module().serve()
-        # The connection checks each query against the types that it knows.
-        connected = await client._ctx.conn.session.get_session()
-        await connected.fetch_schema()
+        async with session.loading:
+            if not await source.config_exists():
+                raise CannotTell(f"no Dagger module in {folder}: it has no dagger.json")
+            found = await source._select_multiple(name="moduleName", digest="digest").execute(dict[str, Any])
+            key = f"{folder} {found['digest']}"
+            if key not in session.modules:
+                await source.as_module().serve()
+                session.modules[key] = Module(str(found["name"]), session.client, await session.schema())
+            module: Module = session.modules[key]
+            return module
     except dagger.DaggerError as error:
         said = f"{getattr(error, 'stderr', '')}\n{error}".strip()
         raise CannotTell(
             f"the Dagger module in {folder} cannot be loaded: {end(str(error), 300)}", evidence=said
         ) from error
-    return Module(name, client, connected.client.schema)
 
 
 async def digest(session: Session, folder: Path) -> str:
@@ -129,6 +131,8 @@ def _converted(kind: Any, content: object, name: str, value: Value) -> Any:
     """A plain value as the argument's type; CannotTell when it does not fit."""
     from graphql import get_nullable_type, is_enum_type, is_list_type
 
+    from seatrial.links.dagger.queries import Word
+
     kind = get_nullable_type(kind)
     if is_list_type(kind):
         items = content if isinstance(content, list | tuple) else (content,)
@@ -137,7 +141,7 @@ def _converted(kind: Any, content: object, name: str, value: Value) -> Any:
     if is_enum_type(kind):
         if (member := _same(text, kind.values)) is None:
             raise CannotTell(f"{name}: unknown value {text!r}: {nearest(text, kind.values)}")
-        return kind.values[member].value
+        return Word(member)
     if kind.name.endswith(ID) and kind.name != ID:
         return value(kind.name.removesuffix(ID), text)
     if kind.name not in ("Int", "Float", "Boolean"):

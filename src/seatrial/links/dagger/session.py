@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,10 @@ OPENS = 120.0
 
 CLOSES = 20.0
 """Seconds for the command line to end after its input was closed; then it is killed."""
+
+GONE = 1.0
+"""The same when a request was interrupted, or nobody answers at the engine's address: its command line would wait for
+it in vain."""
 
 ANSWERS = 30.0
 """Seconds for an engine's address to take a connection."""
@@ -42,11 +47,15 @@ class Session:
         self._running: asyncio.Task[Finished] | None = None
         self._connection: Any = None
         self._said = bytearray()
+        self._interrupted = False
         self.telemetry = Telemetry()
         self.client: Any = None
         """The SDK's client."""
         self.version = ""
         """The version of the engine."""
+        self.loading = asyncio.Lock()
+        self.modules: dict[str, Any] = {}
+        """The loaded modules, by folder and digest; `loading` guards them."""
 
     async def open(self) -> None:
         """Connect; ExtraMissing, ToolMissing with all that was tried, CannotTell when versions do not fit."""
@@ -70,17 +79,29 @@ class Session:
                 await asyncio.wait_for(self._connection.close(), 5)
         self._closing.set()
         if self._running is not None:
-            await asyncio.wait([self._running], timeout=CLOSES)
+            gone = self._interrupted or await _nothing_listens(os.environ.get(HOST, ""), ENDS)
+            await asyncio.wait([self._running], timeout=GONE if gone else CLOSES)
             self._running.cancel()
             await asyncio.gather(self._running, return_exceptions=True)
         await self.telemetry.close()
+
+    async def schema(self) -> Any:
+        """The engine's types, with those of the modules loaded so far."""
+        connected = await self._connection.session.get_session()
+        await connected.fetch_schema()
+        schema, connected.client.schema = connected.client.schema, None  # with it, each query would be checked here
+        return schema
 
     async def lost(self, error: Exception) -> str:
         """Whether a request failed because the session is over, in words; empty: it is not."""
         import dagger
 
-        if self._running is not None and isinstance(error, dagger.TransportError):
-            await asyncio.wait([self._running], timeout=ENDS)  # the request may fail before the program's end is known
+        if isinstance(error, dagger.TransportError):
+            self._interrupted = True
+            if why := await _nothing_listens(os.environ.get(HOST, ""), ENDS):
+                return why
+            if self._running is not None:  # the request may fail before the program's end is known
+                await asyncio.wait([self._running], timeout=ENDS)
         if self._running is None or not self._running.done():
             return ""
         last = self._last()
@@ -108,6 +129,8 @@ class Session:
                         output=output, under=self._under)
         )  # fmt: skip
         futures: set[asyncio.Future[Any]] = {told, self._running}
+        # The SDK takes a second to import: meanwhile its command line connects to the engine.
+        await asyncio.to_thread(import_module, "dagger")
         await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
         if not told.done():
             done = self._running.result()  # raises why it did not start
@@ -130,12 +153,16 @@ class Session:
         from dagger.client._config import ConnectConfig
         from dagger.client._session import ConnectParams, SingleConnection
 
+        from seatrial.links.dagger.queries import Query
+
         # Without the SDK's retries: a command must not run twice because an engine died.
         config = ConnectConfig(timeout=dagger.Timeout.default(), retry=None)
         try:
             connection = SingleConnection(ConnectParams(port=port, session_token=token), config)
+            transport: Any = connection.session.client
+            transport.fetch_schema_from_transport = False
             self._connection = await connection.connect()
-            self.client = dagger.Client.from_connection(self._connection)
+            self.client = dagger.Client(Query(conn=self._connection))
             self.version = str(await self.client.version()).removeprefix("v")
         except dagger.DaggerError as error:
             raise self._absent(str(error)) from error
@@ -168,13 +195,13 @@ class Session:
         return ToolMissing(text, evidence=self._said.decode(errors="replace") or why)
 
 
-async def _nothing_listens(address: str) -> str:
+async def _nothing_listens(address: str, patience: float = ANSWERS) -> str:
     """Why nobody listens at an engine's address, at once: Dagger's command line would try for minutes. Empty: somebody
     listens, or the address is of another kind."""
     kind, _, place = address.partition("://")
     host, _, port = place.rpartition(":")
     try:
-        async with asyncio.timeout(ANSWERS):
+        async with asyncio.timeout(patience):
             if kind == "unix":
                 _, writer = await asyncio.open_unix_connection(place)
             elif kind == "tcp":

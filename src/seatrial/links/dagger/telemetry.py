@@ -11,6 +11,7 @@ import gzip
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,9 +22,13 @@ STREAM = "stdio.stream"
 VERBOSE = "dagger.io/logs.verbose"
 """The attribute of values that a request returned: not its output."""
 
-EXEC = "dagop.ctr Container.withExec"
+CALL = "Container.withExec"
+EXEC = f"dagop.ctr {CALL}"
 QUERY = "POST /query"
-"""The names of the work on a command, and of a request."""
+"""The names of the call for a command, of the work on it, and of a request."""
+
+SETTLES = 0.3
+"""Seconds for reports of a function's own requests after those of the request for it."""
 
 LARGEST = 64 * 1024 * 1024
 """Bytes of one report; a larger one is dropped."""
@@ -39,8 +44,31 @@ class Trace:
     """Takes the output of its commands while they run."""
     spans: dict[bytes, Span] = field(default_factory=dict)
     """Its spans by id."""
+    requests: int = 0
+    """How many requests belong to it."""
     came: asyncio.Event = field(default_factory=asyncio.Event)
     """Set by every report."""
+
+    def named(self, name: str) -> list[Span]:
+        """Its spans with this name."""
+        return [span for span in self.spans.values() if span.name == name]
+
+    @property
+    def answered(self) -> bool:
+        """Whether all its requests ended, by the engine's reports."""
+        return sum(span.done and span.parent == self.span for span in self.named(QUERY)) >= self.requests
+
+    @property
+    def worked(self) -> bool:
+        """Whether a command ran for it, or a program inside asked the engine for something."""
+        return any(span.parent != self.span for span in self.named(QUERY)) or not all(
+            span.attributes.get(CACHED) for span in self.named(EXEC)
+        )
+
+    async def next_report(self) -> None:
+        """Wait for a report after those so far."""
+        self.came.clear()
+        await self.came.wait()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +79,15 @@ class Span:
     parent: bytes
     done: bool
     attributes: Mapping[str, Any]
+
+
+_CURRENT: ContextVar[Trace | None] = ContextVar("seatrial_dagger_trace", default=None)
+
+
+def requested() -> None:
+    """Count a request for the trace of this task."""
+    if (trace := _CURRENT.get()) is not None:
+        trace.requests += 1
 
 
 class Telemetry:
@@ -94,24 +131,44 @@ class Telemetry:
             int.from_bytes(own.id), int.from_bytes(own.span), is_remote=False, trace_flags=trace.TraceFlags(1)
         )
         token = context.attach(trace.set_span_in_context(trace.NonRecordingSpan(place)))
+        current = _CURRENT.set(own)
         try:
             yield own
         finally:
+            _CURRENT.reset(current)
             context.detach(token)
             if not lasting:
                 del self._traces[own.id]
 
     async def cached(self, trace: Trace, patience: float) -> bool:
-        """Whether the command of a trace came from the engine's cache; False without a report within `patience`."""
+        """Whether the command of a trace came from the engine's cache; False unless a report says so within `patience`:
+        the engine leaves some reports out, so a missing one proves nothing."""
         with suppress(TimeoutError):
             async with asyncio.timeout(patience):
-                # The work of a request ends, and is reported, before the request itself.
-                while not any(span.done and span.name == QUERY for span in trace.spans.values()):
-                    trace.came.clear()
-                    await trace.came.wait()
-            commands = [span for span in trace.spans.values() if span.name == EXEC]
-            # No work at all: the session knew the result already.
-            return all(span.attributes.get(CACHED) for span in commands)
+                while True:
+                    works = [bool(span.attributes.get(CACHED)) for span in trace.named(EXEC)]
+                    if not all(works):
+                        return False
+                    # Without a call, the session knew the result already.
+                    if trace.answered and (works or not trace.named(CALL)):
+                        return True
+                    await trace.next_report()
+        return False
+
+    async def idle(self, trace: Trace, patience: float) -> bool:
+        """Whether a function of a trace did not run: nothing was run for it, and it asked the engine for nothing."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                while not (worked := trace.worked) and not trace.answered:
+                    await trace.next_report()
+            if worked:
+                return False
+            # Reports of a function's own requests come by a way of their own.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SETTLES):
+                    while not trace.worked:
+                        await trace.next_report()
+            return not trace.worked
         return False
 
     def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -16,7 +16,7 @@ from seatrial.links.output import Lines, end
 from seatrial.links.process import TimedOut
 from seatrial.preflight.cache.patterns import alternatives
 from seatrial.preflight.executors.dagger import images, sources
-from seatrial.preflight.executors.dagger.engine import session_of
+from seatrial.preflight.executors.dagger.engine import NAME, TRACE, session_of
 from seatrial.preflight.executors.dagger.services import DaggerServices
 from seatrial.preflight.executors.dagger.values import plain, with_variables
 from seatrial.preflight.executors.images import BUILDING
@@ -26,7 +26,6 @@ from seatrial.preflight.services import filled
 from seatrial.preflight.system import pipeline_of
 from seatrial.spi import Context, Finished
 
-NAME = "Dagger"
 IDENTITY = ("E2E_RUN_ID", "SEATRIAL_RUN_ID", "SEATRIAL_TRIAL_ID")
 
 _NOT_THERE = re.compile(
@@ -34,12 +33,15 @@ _NOT_THERE = re.compile(
 )
 """What the engine's init prints in place of a program that is missing."""
 
-TRACE = 2.0
-"""Seconds for the engine's trace of an ended command to come."""
+TOLD = {"code": "exitCode", "stdout": "stdout", "stderr": "stderr", "both": "combinedOutput"}
+"""The result of a command: one request asks for all of it."""
 
 
 async def identity(ctx: Context, job: Job) -> str:
-    """The digests of the image and the services; a reference counts by its name."""
+    """The digests of the image and the services; a reference counts by its name. CannotTell for a check with a service
+    of a function: nobody knows all that it answers by."""
+    if names := job.check.returned_services:
+        raise CannotTell(f"its answers may come from the service of {names[0]}, which a function makes in each run")
     services = [[name, str(one), await images.identity_of(one.image, job.source)] for name, one in job.services.items()]
     return f"dagger {await images.identity(job)} {sorted(services) or ''}".rstrip()
 
@@ -52,7 +54,8 @@ async def run(ctx: Context, job: Job) -> Finished:
     argv, env = filled(ctx, job, {name: one.view for name, one in services.items()})
     if any(ctx.masked(word) != word for word in argv):
         raise CannotTell("a secret is on its command line, and Dagger would keep it in a layer: pass it in `env`")
-    container = await _prepared(ctx, session, job, files, {name: one.service for name, one in services.items()})
+    bound = {one.view.address: one.service for one in services.values()}
+    container = await _prepared(ctx, session, job, files, bound)
     container = with_variables(ctx, session, container, env, job.secrets)
     done = await _once(ctx, session, job, container, argv, fresh=not job.reusable)
     if done.cached_by and done.exit_code not in _passing(job):
@@ -66,15 +69,15 @@ async def _prepared(ctx: Context, session: Session, job: Job, files: set[str], s
     import dagger
 
     client, check = session.client, job.check
-    container = images.container(session, job)
     limit = min(check.timeout or BUILDING, BUILDING)
     try:
         async with asyncio.timeout(limit):
-            user = (await container.user()).partition(":")[0]
+            container, user = await pipeline_of(ctx).part(images.Looked).at(session, job)
     except TimeoutError:
         raise TimedOut(f"the image of {job.name} was not ready within {limit:g} s", "", "") from None
     except dagger.DaggerError as error:
         raise await _no_image(ctx, session, job, error) from error
+    user = user.partition(":")[0]
     owner = "" if user in ("", "0", "root") else user
     tree = sources.directory(client, job.source, files)
     for path, file in sorted(job.given.items()):
@@ -108,8 +111,8 @@ async def _once(
     with session.telemetry.tracing(output) as trace:
         try:
             async with asyncio.timeout(job.check.timeout):
-                code = await made.exit_code()
-                stdout, stderr, both = await asyncio.gather(made.stdout(), made.stderr(), made.combined_output())
+                told = await made._select_multiple(**TOLD).execute(dict[str, Any])
+                code, stdout, stderr = int(told["code"]), str(told["stdout"]), str(told["stderr"])
                 if job.taken is not None and code in _passing(job):
                     await _take_out(job, made, job.taken)
         except TimeoutError:
@@ -124,7 +127,7 @@ async def _once(
             raise
         finally:
             lines.end()
-        _written(job, both.encode())
+        _written(job, str(told["both"]).encode())
         if code == 1 and not stdout and _NOT_THERE.fullmatch(stderr.strip()):
             raise ToolMissing(_not_there(job, argv[0]), evidence=stderr)
         cached = not fresh and await session.telemetry.cached(trace, TRACE)

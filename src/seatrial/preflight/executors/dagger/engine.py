@@ -10,6 +10,12 @@ from seatrial.links.process.spawned import TAG, supervised
 from seatrial.preflight.system import pipeline_of
 from seatrial.spi import Context
 
+NAME = "Dagger"
+"""What a result from the engine's cache is marked with."""
+
+TRACE = 2.0
+"""Seconds for the engine's trace of an ended command to come."""
+
 
 class _Shared:
     """The session of a trial, or why there is none: the second check does not try again."""

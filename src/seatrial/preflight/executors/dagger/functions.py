@@ -15,8 +15,8 @@ from seatrial.links.output import Lines, end
 from seatrial.links.process import TimedOut
 from seatrial.preflight.cache.patterns import alternatives
 from seatrial.preflight.document import Function
-from seatrial.preflight.executors.dagger import sources
-from seatrial.preflight.executors.dagger.engine import session_of
+from seatrial.preflight.executors.dagger import services, sources
+from seatrial.preflight.executors.dagger.engine import NAME, TRACE, session_of
 from seatrial.preflight.executors.dagger.values import secret
 from seatrial.preflight.executors.images import NOT_BROUGHT
 from seatrial.preflight.job import Answered, Job
@@ -51,8 +51,11 @@ async def run(ctx: Context, job: Job) -> Finished:
         async with asyncio.timeout(job.check.timeout):
             module = await modules.loaded(session, _folder(job))
             called = module.call(function.words, function.args, _Values(ctx, session, job).of)
-            with session.telemetry.tracing(output):
+            with session.telemetry.tracing(output) as trace:
                 code, stdout, stderr = await _ended(ctx, session, job, called)
+                # A service runs, even if its definition came from the cache; an error is answered by none.
+                asked = code == 0 and called.kind != "Service"
+                cached = asked and await session.telemetry.idle(trace, TRACE)
     except TimeoutError:
         why = f"the function {function.words[-1]} did not end within {job.check.timeout:g} s"
         raise TimedOut(why, printed.decode(errors="replace"), "") from None
@@ -67,7 +70,8 @@ async def run(ctx: Context, job: Job) -> Finished:
     lines.end()
     if job.log is not None:
         job.log.write_bytes(printed)
-    return Answered(exit_code=code, stdout=stdout, stderr=stderr)
+    by, serves = NAME if cached else "", called.kind == "Service"
+    return Answered(exit_code=code, stdout=stdout, stderr=stderr, cached_by=by, serves=serves)
 
 
 async def _session(ctx: Context, job: Job) -> Session:
@@ -90,7 +94,7 @@ async def _ended(ctx: Context, session: Session, job: Job, called: modules.Resul
     import dagger
 
     try:
-        return 0, await _read(session, job, called), ""
+        return 0, await _read(ctx, session, job, called), ""
     except dagger.ExecError as error:
         return error.exit_code or 1, error.stdout, error.stderr or _TRACE.sub("", error.message)
     except dagger.DaggerError as error:
@@ -104,8 +108,9 @@ async def _ended(ctx: Context, session: Session, job: Job, called: modules.Resul
         return 1, "", text
 
 
-async def _read(session: Session, job: Job, called: modules.Result) -> str:
-    """The function's value as text; files are exported for the check's artifacts."""
+async def _read(ctx: Context, session: Session, job: Job, called: modules.Result) -> str:
+    """The function's value as text; files are exported for the check's artifacts, and a service stays for later
+    checks."""
     import dagger
 
     context, kind = called.context, called.kind
@@ -124,8 +129,8 @@ async def _read(session: Session, job: Job, called: modules.Result) -> str:
     if kind == "Container":
         return str(await made.stdout())
     if kind == "Service":
-        await made.start()
-        return str(await made.endpoint())
+        running = await services.returned(ctx, session, job, made)
+        return "\n".join(f"{running.view.address}:{port}" for port in running.view.ports.values())
     return await _exported(job, made, whole=kind == "Directory")
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,8 +50,22 @@ class DaggerServices:
         self._standing: dict[str, Running | CannotTell] = {}
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
+    def take(self, check: str, running: Running) -> None:
+        """Keep the service that a check's function returned, for later checks."""
+        self._standing[check] = running
+
     async def up(self, ctx: Context, session: Session, job: Job) -> dict[str, Running]:
-        """Start the services of a check; CannotTell names each unhealthy one."""
+        """Start the services of a check; CannotTell names each unhealthy one. Also those that functions returned."""
+        return {**await self._declared(ctx, session, job), **dict(self._returned(job))}
+
+    def _returned(self, job: Job) -> Iterator[tuple[str, Running]]:
+        for name in job.check.returned_services:
+            running = self._standing.get(name)
+            if not isinstance(running, Running):
+                raise CannotTell(f"the function of {name} returned no service in this run")
+            yield name, running
+
+    async def _declared(self, ctx: Context, session: Session, job: Job) -> dict[str, Running]:
         every = await asyncio.gather(*(self._one(ctx, session, job, name) for name in job.services))
         broken = [one for one in every if isinstance(one, CannotTell)]
         if broken:
@@ -93,6 +108,21 @@ async def _started(ctx: Context, session: Session, job: Job, name: str, service:
     except TimeoutError:
         raise CannotTell(f"the service {name} did not start within {limit:g} s") from None
     await _healthy(ctx, session, image, name, service, running)
+    return running
+
+
+async def returned(ctx: Context, session: Session, job: Job, service: Any) -> Running:
+    """Start the service that a check's function returned; later checks bind it by the check's name."""
+    running = Running(service, View(name=job.name.rpartition("/")[2], address=""))
+    pipeline_of(ctx).at_end.append(lambda: _ended(ctx, running.view.name, running))
+    with session.telemetry.tracing(running.output.extend, lasting=True):
+        # By its ID from here on: the function is not called again for it.
+        running.service = await service.start()
+    query = running.service._select("ports", ())
+    ports = await query.select_multiple("Port", port="port").execute(list[dict[str, int]])
+    name = running.view.name
+    running.view = View(name=name, address=name, ports={str(each["port"]): each["port"] for each in ports})
+    pipeline_of(ctx).part(DaggerServices).take(job.name, running)
     return running
 
 
