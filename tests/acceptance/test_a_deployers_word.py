@@ -165,3 +165,10 @@ def test_a_deployer_that_cannot_begin_leaves_no_deployment(project: Project) -> 
     assert done.returncode == 3, done.stdout
     assert "no-such-deployer" in done.stdout
     assert project.left() == []
+
+
+def test_a_suite_in_which_nothing_decided_says_what_it_left_behind(project: Project) -> None:
+    document = system({"step": "deploy", "allow_failure": True}, **{**GONE, "destroy": "true"})
+    done = project.seatrial("run", project.write("trial.json", document), "--format", "plain")
+    assert (done.returncode, "\n! trial  LEFT BEHIND: clean-up" in done.stdout) == (4, True), done.stdout
+    assert "1 resource was left behind" in done.stdout

@@ -107,6 +107,17 @@ def test_what_was_kept_is_counted_and_the_way_to_give_it_back_is_named() -> None
     assert told[at + 1] == f"  seatrial clean {story.run} --all"
 
 
+def test_a_suite_in_which_nothing_decided_and_that_left_something_is_not_told_as_skipped() -> None:
+    left = {"kind": "node", "name": "n11", "error": "it does not stop"}
+    story = Story().plan().begin().start("1").end("1", "passed")
+    story.tell("cleanup_finished", "t1", given_back=0, kept=[], left=[left])
+    story.over("", status="skipped", left=1, category="clean-up", error="1 resource was left behind", reason="why not")
+    told = lines(story.done("unknown", 4, left=1))
+    (row,) = [line for line in told if "LEFT BEHIND: clean-up" in line]
+    at = told.index(row)
+    assert [line.strip() for line in told[at + 1 : at + 3]] == ["1 resource was left behind", "why not"]
+
+
 def test_of_many_suites_the_summary_lists_those_that_did_not_pass() -> None:
     story = Story().tell("run_started")
     for index in range(60):

@@ -232,6 +232,7 @@ def _finished(outcome: Outcome, left: int, duration: float, trial: Trial) -> dic
         ran = "nothing that decides was measured: a passed check or step that may not fail is needed"
         reason = ran if trial.did_something else "no step ran: all were skipped"
         data |= {"verdict": "", "status": "skipped", "reason": reason}
-    elif left:
-        data |= {"category": Category.CLEAN_UP, "error": f"{left} resources were left behind"}
+    if left and outcome.verdict is Verdict.PASSED:
+        told = "1 resource was" if left == 1 else f"{left} resources were"
+        data |= {"category": Category.CLEAN_UP, "error": f"{told} left behind"}
     return data

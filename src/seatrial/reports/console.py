@@ -227,6 +227,8 @@ class Console(Document):
         self._line(event.trial, 0, text, state)
         if row["error"] and not any(words.state(step) in ("failed", "unknown") for step in row["workflow_steps"]):
             self._line(event.trial, 1, words.one_line(row["error"], 600))
+        if row["reason"]:
+            self._line(event.trial, 1, words.one_line(row["reason"], 600))
 
     def _run_finished(self, event: Event, data: Mapping[str, Any]) -> None:
         self._summary()

@@ -113,12 +113,12 @@ def state(row: Mapping[str, Any]) -> str:
     status = row["status"]
     if status == "running":
         return "interrupted" if row.get("interrupted") else "running"
+    if row.get("left_behind") and (status == "skipped" or row["verdict"] == "passed"):
+        return "left behind"
     if status in ("skipped", "pending"):
         return str(status)
     if row.get("allowed_failure") and row["verdict"] != "passed":
         return "allowed"
-    if row["verdict"] == "passed" and row.get("left_behind"):
-        return "left behind"
     return str(row["verdict"]) if row["verdict"] in ("passed", "failed") else "unknown"
 
 
