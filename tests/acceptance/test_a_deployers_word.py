@@ -24,6 +24,8 @@ def remembers(**words: str) -> dict[str, str]:
 
 STATE = 'echo "{\\"state\\": \\"$(cat state)\\"}"'
 GONE = {"status": STATE, "deploy": f"{HERE}; echo running >state", "destroy": "echo destroyed >state"}
+SUMS = {"checks": {"db": {"passed": 1, "failed": 0}, "services": {"active": 3, "failed": 0}}, "issues": []}
+SICK = {**SUMS, "issues": [{"type": "service_failed", "host": "n11", "service": "web", "severity": "critical"}]}
 WELL, DOWN = says({"n11": {"db": "ok"}}), says({"n11": {"db": "down"}})
 HONEST = 'test -e up && echo \'{"n11": {"db": "ok"}}\' || echo \'{"n11": {"db": "down"}}\''
 
@@ -52,6 +54,13 @@ ROWS: dict[str, Row] = {
         {**system("deploy", validate("database_running"), **GONE), "trust": "reported"}, "passed", ""),
     "a word that one check trusts": (
         system("deploy", validate({"check": "cluster_status", "trust": "reported"}), **GONE), "passed", ""),
+    "sums that are well": (
+        system("deploy", validate("cluster_status"), **GONE, health=says(SUMS), wait_for="link"), "passed", ""),
+    "a grave issue beside sums that are well": (
+        system("deploy", validate("cluster_status"), **GONE, health=says(SICK), wait_for="link"),
+        "failed", "issues: service_failed n11 web"),
+    "a destroy after which sums are well": (
+        system("deploy", "destroy", **GONE, health=says(SUMS)), "failed", "its health says of db: 1 passed, 0 failed"),
     "a destroy that destroys nothing": (
         system("deploy", "destroy", validate("cluster_status==destroyed"), **{**GONE, "destroy": "true"}, health=WELL),
         "failed", "its status says running"),

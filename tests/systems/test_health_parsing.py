@@ -67,6 +67,38 @@ def test_numbers_of_other_things_are_no_part_of_a_node() -> None:
     assert health("service", {"checks": {"services": {"active": 12, "failed": 0}}}) == [UNKNOWN] * 3
 
 
+def issue(host: str = "", severity: str = "critical", kind: str = "service_failed") -> dict[str, Any]:
+    return {"type": kind, **({"host": host} if host else {}), "service": "web.service", "severity": severity}
+
+
+WELL = {"db": {"passed": 3, "failed": 0}}
+FAILED = {"active": 8, "failed": 4}
+
+
+@pytest.mark.parametrize(
+    ("told", "expected", "words"),
+    [
+        ({"checks": {**WELL, "services": FAILED}, "issues": [issue("n12")]}, [OK, NO, OK], ""),
+        ({"checks": {**WELL, "services": FAILED}, "issues": [issue("n12", "warning")]}, [OK, NO, OK], ""),
+        ({"checks": {**WELL, "services": FAILED}, "issues": []}, [OK, OK, OK], "services: 4 failed"),
+        ({"checks": {"services": FAILED}, "issues": [issue("n11")]}, [NO, UNKNOWN, UNKNOWN], ""),
+        ({"checks": WELL, "issues": [issue("n13", kind="disk_full")]}, [OK, OK, NO], ""),
+        ({"checks": WELL, "issues": [issue("n13-db", "ERROR")]}, [OK, OK, NO], ""),
+        ({"checks": WELL, "issues": [issue("n13", "warning")]}, [OK, OK, OK], ""),
+        ({"checks": WELL, "issues": [issue()]}, [OK, OK, OK], "issues: service_failed web.service"),
+        ({"n11": {"db": "ok"}, "n12": {"db": "ok"}, "n13": {"db": "ok"}, "issues": [issue("n12")]}, [OK, NO, OK], ""),
+    ],
+)
+def test_a_grave_problem_is_never_forgotten(told: dict[str, Any], expected: list[str], words: str) -> None:
+    parts = by_node(told, HealthSettings(), NODES, "service", {})
+    worst = [
+        {NO if str(one.value) == NO else str(parts[node]["service"].value) for one in parts[node].values()}
+        for node in NODES
+    ]
+    assert [NO if NO in values else min(values) for values in worst] == expected
+    assert unplaced(told, HealthSettings(), NODES, {}) == words
+
+
 def test_sums_and_problems_are_found_where_the_settings_say() -> None:
     told = {"all": {"counts": sums(2, 1)["checks"], "trouble": [{"type": "x", "node": "n12"}]}}
     where = HealthSettings(sums="all.counts", problems="all.trouble")

@@ -14,6 +14,9 @@ from seatrial.systems.command.status_parsing import HEALTH, Answer, Words
 
 _NODE_WORDS = ("host", "node", "name")
 
+_GRAVE = ("critical", "error", "fatal")
+"""Severities of problems that a node which is well does not have."""
+
 MOST = 10
 """Names of nodes in a reason."""
 
@@ -22,30 +25,52 @@ Parts = dict[str, Reading[Health]]
 
 def by_node(told: Answer, where: HealthSettings, nodes: Sequence[str], service: str, words: Words) -> dict[str, Parts]:
     """Each node with the parts of its health; `service` is the part of this name, or concluded from the others."""
-    found = _listed(told, where, nodes)
+    found, problems = _listed(told, where, nodes), _problems(told, where)
     if found is not None:
         others = ", ".join(sorted(str(name) for name in found if name not in nodes)[:MOST])
-        return {name: status_parsing.parts(found.get(name), name, service, words, others) for name in nodes}
-    problems = _problems(told, where)
-    each: dict[str, Parts] = {name: {} for name in nodes}
-    for part, count in _sums(told, where).items():
-        for name, reading in _spread(part, count, nodes, problems).items():
-            each[name][part] = reading
+        each = {name: status_parsing.parts(found.get(name), name, words, others) for name in nodes}
+    else:
+        each = {name: {} for name in nodes}
+        for part, count in sums(told, where).items():
+            for name, reading in _spread(part, count, nodes, problems).items():
+                each[name][part] = reading
+    for name, parts in each.items():
+        parts |= _grave(name, parts, problems, where)
     return {name: status_parsing.with_service(parts, name, service) for name, parts in each.items()}
 
 
 def unplaced(told: Answer, where: HealthSettings, nodes: Sequence[str], words: Words) -> str:
     """The failures that no known node has for certain, in words: of other nodes, or in sums; empty: none."""
-    if (found := _listed(told, where, nodes)) is not None:
-        return ", ".join(_strangers(found, where, nodes, words))
     problems = _problems(told, where)
+    strays = [f"{_problem_part(where)}: {_words(one)}" for one in problems if _is_grave(one) and not _troubled([one], nodes)]
+    if (found := _listed(told, where, nodes)) is not None:
+        return ", ".join([*_strangers(found, where, nodes, words), *strays])
 
     def known(part: str, count: _Count) -> bool:
         return any(reading.value is Health.NOT_OK for reading in _spread(part, count, nodes, problems).values())
 
-    return ", ".join(
-        f"{part}: {count}" for part, count in _sums(told, where).items() if count.failed and not known(part, count)
-    )
+    failures = {part: count for part, count in sums(told, where).items() if count.failed}
+    return ", ".join([*(f"{part}: {count}" for part, count in failures.items() if not known(part, count)), *strays])
+
+
+def _grave(name: str, parts: Parts, problems: Sequence[Mapping[str, Any]], where: HealthSettings) -> Parts:
+    """The grave problems of a node whose parts have no failure, as one more part."""
+    if any(reading.value is Health.NOT_OK for reading in parts.values()):
+        return {}
+    why = "; ".join(_words(one) for one in problems if _is_grave(one) and _troubled([one], [name]))
+    return {_problem_part(where): measured(Health.NOT_OK, f"{_problem_part(where)}: {why}", by=HEALTH)} if why else {}
+
+
+def _is_grave(problem: Mapping[str, Any]) -> bool:
+    return str(problem.get("severity", "")).lower() in _GRAVE
+
+
+def _words(problem: Mapping[str, Any]) -> str:
+    return " ".join(str(value) for key, value in problem.items() if key != "severity" and isinstance(value, str | int))
+
+
+def _problem_part(where: HealthSettings) -> str:
+    return where.problems.rpartition(".")[2]
 
 
 def _strangers(found: Mapping[str, Any], where: HealthSettings, nodes: Sequence[str], words: Words) -> Iterator[str]:
@@ -78,7 +103,7 @@ def listed(told: Answer, where: HealthSettings) -> Mapping[str, Any] | None:
 def _listed(told: Answer, where: HealthSettings, nodes: Sequence[str]) -> Mapping[str, Any] | None:
     """The health by node; None if there are sums instead."""
     found = listed(told, where)
-    return found if found is not None and (any(name in found for name in nodes) or not _sums(told, where)) else None
+    return found if found is not None and (any(name in found for name in nodes) or not sums(told, where)) else None
 
 
 def _problems(told: Answer, where: HealthSettings) -> list[Mapping[str, Any]]:
@@ -88,22 +113,29 @@ def _problems(told: Answer, where: HealthSettings) -> list[Mapping[str, Any]]:
 
 @frozen(kw_only=False)
 class _Count:
-    passed: int
+    passed: int | None
+    """Nodes; None: other things than nodes were counted."""
     failed: int
 
     def __str__(self) -> str:
-        return f"{self.passed} passed, {self.failed} failed"
+        return f"{self.failed} failed" if self.passed is None else f"{self.passed} passed, {self.failed} failed"
 
 
-def _sums(told: Answer, where: HealthSettings) -> dict[str, _Count]:
-    """The parts with numbers of nodes; numbers of other things (`active` services) say nothing about a node."""
+def sums(told: Answer, where: HealthSettings) -> dict[str, _Count]:
+    """The parts with numbers of nodes. Of other things (`active` services) only failures say something."""
     counts = status_parsing.at(told, where.sums, "health", absent={})
-    sums = {}
+    found = {}
     for part, count in counts.items() if isinstance(counts, Mapping) else ():
-        numbers = [count.get(word) for word in ("passed", "failed")] if isinstance(count, Mapping) else [None]
-        if all(type(number) is int and number >= 0 for number in numbers):
-            sums[str(part)] = _Count(*numbers)
-    return sums
+        if not isinstance(count, Mapping) or (failed := _number(count.get("failed"))) is None:
+            continue
+        passed = _number(count.get("passed"))
+        if passed is not None or (failed and "passed" not in count):
+            found[str(part)] = _Count(passed, failed)
+    return found
+
+
+def _number(value: object) -> int | None:
+    return value if type(value) is int and value >= 0 else None
 
 
 def _spread(
@@ -119,6 +151,9 @@ def _spread(
     not_ok = measured(Health.NOT_OK, f"{part}: {count}", by=HEALTH)
     which = f"{HEALTH} does not tell which of {len(nodes)} nodes: {part}: {count}"
     unclear = absent(Health.UNKNOWN, which, by=HEALTH)
+    about_part = [one for one in problems if str(one.get("type", "")).startswith(part.removesuffix("s"))]
+    if count.passed is None:
+        return some(nodes if len(nodes) == 1 else _troubled(about_part, nodes), not_ok)
     total = count.passed + count.failed
     if count.passed >= len(nodes) and not count.failed:
         return some(nodes, ok)
@@ -126,7 +161,6 @@ def _spread(
         return some(nodes, not_ok)
     if not total:
         return some(nodes, absent(Health.UNKNOWN, f"{HEALTH} measured {part} on no node", by=HEALTH))
-    about_part = [one for one in problems if str(one.get("type", "")).startswith(part)]
     for named in (_troubled(about_part, nodes), _troubled(problems, nodes)):
         others = [name for name in nodes if name not in named]
         if total == len(nodes) and len(named) == count.failed:

@@ -65,9 +65,12 @@ async def _still_there(confirm: Mapping[str, Any], trial: str, output: Output) -
     for node, power in status_parsing.powers(status_parsing.nodes_of(status, where), where, words).items():
         if power.value is PowerState.RUNNING:
             return f"its status says that {node} is running"
-    health = health_parsing.listed(told.get("health", {}), HealthSettings(**confirm.get("health_json", {})))
-    for node, parts in (health or {}).items():
-        for part, reading in status_parsing.parts(parts, node, "", words).items():
+    health, where_health = told.get("health", {}), HealthSettings(**confirm.get("health_json", {}))
+    for part, count in health_parsing.sums(health, where_health).items():
+        if count.passed:
+            return f"its health says of {part}: {count}"
+    for node, parts in (health_parsing.listed(health, where_health) or {}).items():
+        for part, reading in status_parsing.parts(parts, node, words).items():
             if reading.ok:
                 return f"its health says that {part} of {node} is ok"
     return ""

@@ -64,9 +64,11 @@ class HealthSettings:
     parts: Mapping[str, str] = field(default_factory=dict)
     """Part to its path in the mapping of a node; default: every key is a part."""
     sums: str = "checks"
-    """Without any node in it: a mapping of part to the numbers of nodes, `passed` and `failed`."""
+    """Without any node in it: a mapping of part to the numbers of nodes, `passed` and `failed`; of other things only
+    those that `failed` count."""
     problems: str = "issues"
-    """With sums: a list of problems, each with its node in `host`, `node` or `name`; they tell which nodes failed."""
+    """A list of problems, each with its node in `host`, `node` or `name`. With sums they tell which nodes failed. A
+    node with a problem of `severity` `critical`, `error` or `fatal` is not well."""
 
 
 @dataclass(frozen=True, kw_only=True)

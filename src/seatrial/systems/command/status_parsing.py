@@ -134,12 +134,12 @@ def word(told: object, words: Words) -> str:
     return SAME_STATE.get(ours, ours)
 
 
-def parts(told: object, node: str, service: str, words: Words, others: str = "") -> dict[str, Reading[Health]]:
-    """The parts of a node's health, with their `service`; `others` are the names that the answer has besides."""
+def parts(told: object, node: str, words: Words, others: str = "") -> dict[str, Reading[Health]]:
+    """The parts of a node's health; `others` are the names that the answer has besides."""
     if not isinstance(told, Mapping):
         why = f"the deployer's health does not report {node}" + (f", but {others}" if others else "")
         return {"service": absent(Health.UNKNOWN, why, by=HEALTH)}
-    return with_service({str(name): reading(value, str(name), words) for name, value in told.items()}, node, service)
+    return {str(name): reading(value, str(name), words) for name, value in told.items()}
 
 
 def with_service(found: dict[str, Reading[Health]], node: str, service: str) -> dict[str, Reading[Health]]:
