@@ -87,6 +87,9 @@ FAILED = {"active": 8, "failed": 4}
         ({"checks": WELL, "issues": [issue("n13", "warning")]}, [OK, OK, OK], ""),
         ({"checks": WELL, "issues": [issue()]}, [OK, OK, OK], "issues: service_failed web.service"),
         ({"n11": {"db": "ok"}, "n12": {"db": "ok"}, "n13": {"db": "ok"}, "issues": [issue("n12")]}, [OK, NO, OK], ""),
+        ({"checks": WELL, "status": "degraded"}, [OK, OK, OK], "status: degraded"),
+        ({"checks": WELL, "healthy": False}, [OK, OK, OK], "healthy: False"),
+        ({"checks": WELL, "status": "issues_detected", "state": "done"}, [OK, OK, OK], ""),
     ],
 )
 def test_a_grave_problem_is_never_forgotten(told: dict[str, Any], expected: list[str], words: str) -> None:

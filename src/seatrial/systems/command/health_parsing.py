@@ -17,6 +17,12 @@ _NODE_WORDS = ("host", "node", "name")
 _GRAVE = ("critical", "error", "fatal")
 """Severities of problems that a node which is well does not have."""
 
+_WHOLE = ("status", "state", "health", "healthy", "ok")
+"""Keys beside the nodes whose value is about the whole."""
+
+_UNWELL = ("unhealthy", "not_ok", "degraded", "critical", "failed", "failing", "failure", "error", "down", "false")
+"""Words for a whole that is not well."""
+
 MOST = 10
 """Names of nodes in a reason."""
 
@@ -40,17 +46,27 @@ def by_node(told: Answer, where: HealthSettings, nodes: Sequence[str], service: 
 
 
 def unplaced(told: Answer, where: HealthSettings, nodes: Sequence[str], words: Words) -> str:
-    """The failures that no known node has for certain, in words: of other nodes, or in sums; empty: none."""
-    problems = _problems(told, where)
-    strays = [f"{_problem_part(where)}: {_words(one)}" for one in problems if _is_grave(one) and not _troubled([one], nodes)]
-    if (found := _listed(told, where, nodes)) is not None:
-        return ", ".join([*_strangers(found, where, nodes, words), *strays])
+    """The failures that no known node has for certain, in words: of other nodes, in sums, or of the whole."""
+    found, problems = _listed(told, where, nodes), _problems(told, where)
 
     def known(part: str, count: _Count) -> bool:
         return any(reading.value is Health.NOT_OK for reading in _spread(part, count, nodes, problems).values())
 
-    failures = {part: count for part, count in sums(told, where).items() if count.failed}
-    return ", ".join([*(f"{part}: {count}" for part, count in failures.items() if not known(part, count)), *strays])
+    counts = sums(told, where) if found is None else {}
+    failures = [f"{part}: {count}" for part, count in counts.items() if count.failed and not known(part, count)]
+    strays = [
+        f"{_problem_part(where)}: {_words(one)}" for one in problems if _is_grave(one) and not _troubled([one], nodes)
+    ]
+    return ", ".join([*_strangers(found or {}, where, nodes, words), *failures, *strays, *_whole(told, nodes, words)])
+
+
+def _whole(told: Answer, nodes: Sequence[str], words: Words) -> Iterator[str]:
+    """What the answer says of the whole, if the word is one of trouble."""
+    whole = told if isinstance(told, Mapping) else {}
+    for key in _WHOLE:
+        said = whole.get(key)
+        if key not in nodes and isinstance(said, str | bool) and words.get(str(said), str(said)).lower() in _UNWELL:
+            yield f"{key}: {said}"
 
 
 def _grave(name: str, parts: Parts, problems: Sequence[Mapping[str, Any]], where: HealthSettings) -> Parts:
