@@ -60,7 +60,8 @@ def contest(scratch: Path, runs: int) -> Iterator[Told]:
             home = folder.parent
             own = {"SEATRIAL_CACHE_DIR": str(home / "cache"), "XDG_STATE_HOME": str(home / "state")}
             environment = {**os.environ, "_EXPERIMENTAL_DAGGER_RUNNER_HOST": ENGINE, "DO_NOT_TRACK": "1", **own}
-            argv = [sys.executable, "-m", "seatrial", "preflight", "pipeline.json", *ways.get(way, ())]
+            at_once = ("--parallel", str(CHECKS))  # as the program does
+            argv = [sys.executable, "-m", "seatrial", "preflight", "pipeline.json", *at_once, *ways.get(way, ())]
             if way == "the SDK":
                 argv = [sys.executable, "-c", BY_SDK, str(archive), str(CHECKS), *COMMAND]
             for turn in TURNS:

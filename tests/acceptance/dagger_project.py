@@ -29,8 +29,8 @@ COMMANDS = ("sh", "cat", "date", "echo", "env", "find", "grep", "httpd", "id", "
 needs_engine = pytest.mark.skipif(not ENGINE, reason="SEATRIAL_DAGGER_ENGINE names no running Dagger engine")
 
 
-def archive(target: Path) -> str:
-    """Write the image; the word for `image`."""
+def archive(target: Path, *command: str) -> str:
+    """Write the image, with the command that it starts; the word for `image`."""
     busybox = shutil.which("busybox")
     assert busybox, "busybox-static is not installed"
     layer = io.BytesIO()
@@ -53,7 +53,7 @@ def archive(target: Path) -> str:
 
     content = layer.getvalue()
     platform = {"architecture": "amd64", "os": "linux"}
-    config = {**platform, "config": {"Env": ["PATH=/bin"]},
+    config = {**platform, "config": {"Env": ["PATH=/bin"], "Cmd": list(command)},
               "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(content).hexdigest()}"]}}  # fmt: skip
     manifest = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
                 "config": blob(json.dumps(config).encode(), "config.v1+json"),

@@ -105,8 +105,10 @@ def test_artifacts_come_out_and_the_next_check_gets_them(project: InDagger, imag
 
 
 def test_a_time_limit_and_a_killed_session_show_the_last_lines(project: InDagger, image: str) -> None:
-    late = {"run": "echo begun; sleep 300", "image": image, "timeout": 8}
+    mark = f"3{int.from_bytes(os.urandom(3)):08d}"
+    late = {"run": f"echo begun; sleep {mark}", "image": image, "timeout": 8}
     told = project.preflight({"late": late})["checks"]["late"]
+    until(lambda: not _running(mark), "the end of the command in the engine", WAIT)
     assert told["status"] == "failed"
     assert "did not end within 8 s" in told["error"]
     assert "begun" in told["lines"]
@@ -161,13 +163,29 @@ def test_a_run_that_is_killed_ends_in_the_engine_and_disturbs_no_other(
 
 
 def test_a_service_answers_when_it_is_healthy_and_is_named_when_it_never_is(project: InDagger, image: str) -> None:
-    # The image starts no server by itself, so this one can never be healthy.
-    never = {"image": image, "ports": {"web": 8080}, "health": {"tcp": "web", "timeout": 3}}
-    told = project.preflight(
-        {"ask": {"run": "true", "image": image, "services": ["never"]}}, more={"services": {"never": never}}
-    )
-    assert told["checks"]["ask"]["status"] == "unknown"
-    assert re.search("the service never (did not start|was not healthy)", told["checks"]["ask"]["error"])
+    serves = archive(project.folder / "web.tar", "sh", "-c", "echo serving; exec httpd -f -p 8080 -h /etc")
+    closed = archive(project.folder / "closed.tar", "sh", "-c", "echo not yet; exec sleep 300")
+    web = {"image": serves, "ports": {"web": 8080}, "health": {"tcp": "web", "timeout": 60}}
+    command = {
+        **web,
+        "health": {"command": ["wget", "-q", "-O", "/dev/null", "http://command:8080/none"], "timeout": 3},
+    }
+    services = {
+        "web": web, "command": command,
+        "never": {**web, "image": closed, "health": {"tcp": "web", "timeout": 3}},
+        "ends": {**web, "image": image}, "gone": {**web, "image": "oci-archive:gone.tar"},
+    }  # fmt: skip
+    ask = "wget -qO- http://${{ services.web.address }}:${{ services.web.ports.web }}/none 2>&1 | grep 404"
+    checks = {name: {"run": "true", "image": image, "services": [name]} for name in services if name != "web"}
+    checks["ask"] = {"run": ask, "image": image, "services": ["web"]}
+    told = project.preflight(checks, more={"services": services})["checks"]
+    assert told["ask"]["status"] == "passed", told["ask"]
+    assert {one["status"] for name, one in told.items() if name != "ask"} == {"unknown"}
+    assert "the service gone did not start: the image oci-archive:gone.tar cannot be used" in told["gone"]["error"]
+    assert "the service never was not healthy within 3 s: " in told["never"]["error"]
+    assert "its last output: not yet" in told["never"]["error"]
+    assert "wget ended with exit code 1: wget: server returned error: HTTP/1.1 404" in told["command"]["error"]
+    assert re.search("the service ends (did not start|was not healthy)", told["ends"]["error"])
 
 
 def _printed(project: InDagger, check: str) -> bool:

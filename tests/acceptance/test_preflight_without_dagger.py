@@ -47,6 +47,7 @@ def test_a_check_with_an_image_says_what_was_tried_and_one_without_runs_here(tmp
     checks = told(tmp_path, executor="dagger")
     assert is_said(checks["inside"]), checks
     assert checks["here"]["status"] == "passed"
+    assert len(checks["inside"]["lines"]) == 1  # the long reason is said once
 
 
 def test_a_stage_overrides_its_pipeline(tmp_path: Path) -> None:

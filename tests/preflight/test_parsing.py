@@ -136,6 +136,7 @@ def test_a_need_of_a_matrix_is_a_need_of_all_its_rows(tmp_path: Path) -> None:
         ({"needs": ["b"]}, "unknown check 'b'"),
         ({"needs": ["a"]}, "cycle in the needs of checks: a -> a"),
         ({"image": "x", "build": {}}, "`image` and `build` exclude each other"),
+        ({"executor": "dagger"}, "`executor` needs an image"),
         ({"image": "x", "source": "read-only", "artifacts": ["dist/*"]}, "mounted read-only"),
         ({"image": "python:${{ parameters.no }}"}, "parameter 'no'"),
         ({"uses": ["build/b"]}, "the check 'build/b' does not end before this one"),

@@ -21,7 +21,7 @@ from seatrial.loading.site import Plans, Site, Trial, shown
 from seatrial.loading.suite_keys import RetryKeys
 from seatrial.model.frozen import frozen
 from seatrial.model.scenario import CheckPlan, Retry, StepPlan
-from seatrial.model.values import Argv, Duration, Expression, FileNames, Pattern, Range
+from seatrial.model.values import Argv, Duration, Expression, FileNames, Names, Pattern, Range
 from seatrial.spi import ChecksFields
 
 
@@ -237,6 +237,8 @@ def shape_of(hint: Any) -> Shape:
         return shapes.Command()
     if hint == FileNames:
         return shapes.Files()
+    if hint == Names:
+        return shapes.Names()
     try:
         return _PLAIN[hint]
     except (KeyError, TypeError):  # not one of them, or not hashable

@@ -226,6 +226,13 @@ class Files(Command):
     what, empty, first = "the name of a file", "no file is named", "write its name"
 
 
+class Names(Command):
+    """A name, or a list of names."""
+
+    allowed = "a name, or a list of names"
+    what, empty, first = "a name", "the list is empty", "write a name"
+
+
 @frozen(kw_only=False)
 class Choice:
     """One of a few words."""

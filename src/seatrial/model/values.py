@@ -16,6 +16,7 @@ __all__ = [
     "Duration",
     "Expression",
     "FileNames",
+    "Names",
     "Pattern",
     "Range",
     "WaitFor",
@@ -87,6 +88,9 @@ Argv = tuple[str, ...] | str
 
 FileNames = Annotated[tuple[str, ...] | str, "files"]
 """The name of a file, or several."""
+
+Names = Annotated[tuple[str, ...] | str, "names"]
+"""One name, or several."""
 
 
 SHELL = ("/bin/sh", "-e")

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from seatrial.model.scenario import Retry
-from seatrial.model.values import Argv, ContainerExecutor, Duration, Expression
+from seatrial.model.values import Argv, ContainerExecutor, Duration, Expression, Names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +110,7 @@ class Service:
 class Function:
     """A function of a Dagger module, called as by `dagger call`."""
 
-    name: str | tuple[str, ...]
+    name: Names
     """Its name, or several names: each function is called on the result of the one before."""
     module: str = "."
     """The module's folder, with its `dagger.json`, inside the source."""

@@ -137,6 +137,9 @@ def _function(check: Check, place: Place) -> Broken:
         if not check.run:
             hint = "write a command under `run`, or a function of a Dagger module under `function`"
             yield place, "a check needs a `run`", hint
+        if check.executor is not None and not check.contained:
+            hint = "give it an `image`, or leave `executor` out: it runs on this host"
+            yield (*place, "executor"), "`executor` needs an image", hint
         return
     for key in ("run", "image", "build", "services", "tools"):
         if getattr(check, key):
@@ -146,8 +149,6 @@ def _function(check: Check, place: Place) -> Broken:
     if _leads_out(check.function.module):
         hint = "name a folder inside it"
         yield (*place, "function", "module"), f"{check.function.module!r} leads out of the source", hint
-    if not check.function.words:
-        yield (*place, "function", "name"), "the list is empty", "write the name of a function"
 
 
 def _leads_out(path: str) -> bool:

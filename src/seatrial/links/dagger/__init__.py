@@ -5,6 +5,7 @@ The SDK is the extra `dagger`; it is imported when a session opens, never before
 
 from __future__ import annotations
 
+import re
 from importlib import metadata
 
 from seatrial.errors import ExtraMissing
@@ -30,6 +31,11 @@ def sdk_version() -> str:
         return metadata.version(SDK)
     except metadata.PackageNotFoundError as error:
         raise ExtraMissing("a Dagger engine needs Dagger's SDK: pip install 'seatrial[dagger]'") from error
+
+
+def without_trace(text: str) -> str:
+    """An engine's words without the number of its trace."""
+    return re.sub(r"\s*\[traceparent:[^\]]*\]", "", text)
 
 
 def release(version: str) -> tuple[str, ...]:

@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from seatrial.errors import CannotTell, nearest
 from seatrial.expressions import as_text
+from seatrial.links.dagger import without_trace
 from seatrial.links.output import end
 
 if TYPE_CHECKING:
     from seatrial.links.dagger.session import Session
+
+CONFIG = "dagger.json"
+"""The file in the folder of each module."""
 
 ID = "ID"
 """The end of the type of an argument that takes an object: `DirectoryID`."""
@@ -89,11 +93,10 @@ async def loaded(session: Session, folder: Path) -> Module:
     does not build: its check is unknown."""
     import dagger
 
+    _there(folder)
     source = session.client.module_source(str(folder))
     try:
         async with session.loading:
-            if not await source.config_exists():
-                raise CannotTell(f"no Dagger module in {folder}: it has no dagger.json")
             found = await source._select_multiple(name="moduleName", digest="digest").execute(dict[str, Any])
             key = f"{folder} {found['digest']}"
             if key not in session.modules:
@@ -102,20 +105,26 @@ async def loaded(session: Session, folder: Path) -> Module:
             module: Module = session.modules[key]
             return module
     except dagger.DaggerError as error:
-        said = f"{getattr(error, 'stderr', '')}\n{error}".strip()
-        raise CannotTell(
-            f"the Dagger module in {folder} cannot be loaded: {end(str(error), 300)}", evidence=said
-        ) from error
+        text = without_trace(str(error))
+        said = f"{getattr(error, 'stderr', '')}\n{text}".strip()
+        raise CannotTell(f"the Dagger module in {folder} cannot be loaded: {end(text, 300)}", evidence=said) from error
 
 
 async def digest(session: Session, folder: Path) -> str:
     """A digest of a module's files; CannotTell when it cannot be read."""
     import dagger
 
+    _there(folder)
     try:
         return str(await session.client.module_source(str(folder)).digest())
     except dagger.DaggerError as error:
-        raise CannotTell(f"the Dagger module in {folder} cannot be read: {end(str(error), 300)}") from error
+        why = end(without_trace(str(error)), 300)
+        raise CannotTell(f"the Dagger module in {folder} cannot be read: {why}") from error
+
+
+def _there(folder: Path) -> None:
+    if not (folder / CONFIG).is_file():
+        raise CannotTell(f"no Dagger module in {folder}: it has no {CONFIG}")
 
 
 def _arguments(function: str, known: Mapping[str, Any], given: Mapping[str, object], value: Value) -> list[Any]:

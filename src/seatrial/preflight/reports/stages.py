@@ -24,6 +24,9 @@ CUT_OFF = "it was interrupted"
 ERROR = 1000
 """Characters of an error: what an engine says, and the hint behind it."""
 
+LINE = 300
+"""Characters of a line."""
+
 _STOPPED = re.compile(r"fail_fast: (pipeline_check|stage) '(.+)' did not pass")
 
 _RESULTS = {
@@ -230,12 +233,12 @@ def _lines(row: Row, problems: Sequence[Mapping[str, Any]], told: Mapping[str, A
     """The useful lines: problems with their places; else the error, and the end of the output."""
     for one in problems:
         where = one["file"] + (f":{one['line']}" if one["line"] else "")
-        yield words.one_line(f"{where}: {one['message']}", 300)
+        yield words.one_line(f"{where}: {one['message']}", LINE)
     if problems:
         return
     said = told.get("lines") or ()
-    lines = [words.one_line(line, 300) for line in said]
-    error = words.one_line(row["error"], ERROR)
+    error, cut = (words.one_line(row["error"], most) for most in (ERROR, LINE))
+    lines = [line for each in said if (line := words.one_line(each, LINE)) == error or line != cut]
     if error and error not in lines:
         # The last line is in the error, which may go on with a hint: tell it once, in its place below.
         last = f": {words.one_line(said[-1], ERROR)}" if said else ""

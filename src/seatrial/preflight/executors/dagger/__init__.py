@@ -33,6 +33,9 @@ _NOT_THERE = re.compile(
 )
 """What the engine's init prints in place of a program that is missing."""
 
+FULL = "no space left on device"
+"""The engine's words when its disk is full."""
+
 TOLD = {"code": "exitCode", "stdout": "stdout", "stderr": "stderr", "both": "combinedOutput"}
 """The result of a command: one request asks for all of it."""
 
@@ -146,6 +149,10 @@ def _not_there(job: Job, program: str) -> str:
     return f"the program {program!r} is not in the image {job.check.image or 'of this build'}"
 
 
+def _no_room(job: Job) -> str:
+    return f"the engine has no room left on its disk for {job.name}: `dagger core engine local-cache prune` frees some"
+
+
 def _passing(job: Job) -> set[int]:
     return {*job.check.passing, *(int(code) for code in job.check.pass_exit_codes)}
 
@@ -163,6 +170,8 @@ async def _no_image(ctx: Context, session: Session, job: Job, error: Exception) 
         said = ctx.masked(f"{error.stdout}\n{error.stderr}".strip())
         return StepFailed(f"its image cannot be built: {end(said.rpartition(chr(10))[2], 300)}", evidence=said[-2000:])
     text = plain(ctx, error)
+    if FULL in text:
+        return CannotTell(_no_room(job), evidence=text)
     what = job.check.image or "of its build"
     return CannotTell(
         await session.lost(error) or f"Dagger cannot get the image {what}: {end(text, 400)}", evidence=text
@@ -180,9 +189,6 @@ async def _refused(ctx: Context, session: Session, job: Job, error: Exception) -
     if not isinstance(error, dagger.QueryError):
         return CannotTell(f"the engine was lost while {job.name} ran: {end(text, 200)}", evidence=text)
     # The engine keeps the exit code in a file of its own: an empty one could not be written.
-    if "no space left on device" in text or 'could not parse exit code ""' in text:
-        why = (
-            f"the engine has no room left on its disk for {job.name}: `dagger core engine local-cache prune` frees some"
-        )
-        return CannotTell(why, evidence=text)
+    if FULL in text or 'could not parse exit code ""' in text:
+        return CannotTell(_no_room(job), evidence=text)
     return CannotTell(f"Dagger could not run {job.name}: {end(text, 400)}", evidence=text)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from seatrial.errors import CannotTell, ToolMissing
-from seatrial.links.dagger import modules
+from seatrial.links.dagger import modules, without_trace
 from seatrial.links.dagger.session import Session
 from seatrial.links.output import Lines, end
 from seatrial.links.process import TimedOut
@@ -27,8 +27,6 @@ PLAIN = frozenset(("String", "Int", "Float", "Boolean", "JSON", "Platform"))
 
 REFUSED = re.compile(f"{NOT_BROUGHT}|no space left on device|failed to compute cache key", re.IGNORECASE)
 """The engine's words, in a function's error, for what is not the product's fault."""
-
-_TRACE = re.compile(r" ?\[traceparent:[0-9a-f-]+\]")
 
 
 async def identity(ctx: Context, job: Job) -> str:
@@ -96,9 +94,9 @@ async def _ended(ctx: Context, session: Session, job: Job, called: modules.Resul
     try:
         return 0, await _read(ctx, session, job, called), ""
     except dagger.ExecError as error:
-        return error.exit_code or 1, error.stdout, error.stderr or _TRACE.sub("", error.message)
+        return error.exit_code or 1, error.stdout, error.stderr or without_trace(error.message)
     except dagger.DaggerError as error:
-        text = _TRACE.sub("", str(error))
+        text = without_trace(str(error))
         if (lost := await session.lost(error)) or not isinstance(error, dagger.QueryError):
             why = f"the engine was lost while {job.name} ran: {ctx.masked(lost or text)}"
             raise CannotTell(why, evidence=ctx.masked(text)) from error

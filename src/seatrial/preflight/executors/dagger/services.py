@@ -89,7 +89,10 @@ async def _started(ctx: Context, session: Session, job: Job, name: str, service:
         raise CannotTell(f"the service {name} has no `image`, so it cannot run in Dagger")
     view = View(name=name, address=name, ports=service.ports)
     env = {key: str(value) for key, value in ctx.bind(dict(service.env), service=view.names()).items()}
-    image = images.image(session, service.image, job.source)
+    try:
+        image = images.image(session, service.image, job.source)
+    except CannotTell as error:
+        raise CannotTell(f"the service {name} did not start: {error}") from None
     made = with_variables(ctx, session, image, env)
     # Two runs at a time, and two runs one after the other, have a service of their own.
     made = made.with_env_variable("SEATRIAL_TRIAL_ID", ctx.trial_id)

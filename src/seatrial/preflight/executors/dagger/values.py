@@ -4,11 +4,11 @@ secret of the engine, in no layer and in no trace."""
 from __future__ import annotations
 
 import hashlib
-import re
 import secrets
 from collections.abc import Container, Mapping
 from typing import Any
 
+from seatrial.links.dagger import without_trace
 from seatrial.links.dagger.session import Session
 from seatrial.links.paths import cache_folder, write_once
 from seatrial.spi import Context
@@ -33,7 +33,7 @@ def secret(session: Session, name: str, value: str) -> Any:
 
 def plain(ctx: Context, error: Exception) -> str:
     """What the engine says, without the number of its trace."""
-    return ctx.masked(re.sub(r"\s*\[traceparent:[^\]]*\]", "", str(error)))
+    return ctx.masked(without_trace(str(error)))
 
 
 def _mark(value: str) -> str:
