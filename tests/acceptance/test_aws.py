@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 from tests.acceptance.containers_project import SERVICE
-from tests.acceptance.harness import Project, kill_and_clean, suite
+from tests.acceptance.harness import Project, kill_and_clean, killed_at_record, suite
 
-from aws_server.calls import IMAGE, client, machine, named
+from aws_server.calls import IMAGE, client, named
 from seatrial_stand_ins.aws import AwsServer
 from seatrial_stand_ins.machines.podman import PodmanMachines
 
 pytestmark = [pytest.mark.slow, pytest.mark.backend("podman"), pytest.mark.xdist_group("aws-acceptance")]
 
 CLASSIC = Path(__file__).resolve().parents[2] / "examples" / "etcd" / "classic.yaml"
+FOREIGN = 20
 SETTINGS = f'[providers.aws]\nimage = "{IMAGE}"\nsize = "t3.small"\naddress = "private"\n'
 
 
@@ -63,13 +64,48 @@ def one_machine(project: Project) -> list[object]:
     return [project.write("trial.json", suite("init", "deploy", "destroy", provider="aws", **more))]
 
 
+@pytest.fixture
+def strangers(aws: AwsServer) -> Iterator[None]:
+    """Instances of somebody else, with names and tags much like ours, and a security group. moto alone knows them: they
+    need no machines."""
+    moto = client(aws.behind)
+    tags = {"seatrial": "yes", "seatrial.runs": "r1m8p7mhy800z3jv78h0ay8p", "seatrial.node": "n11"}
+    ids = []
+    for number in range(FOREIGN):
+        words = {**tags, "Name": f"seatrial-t1m8p7mhy{number:02}-n11"}
+        told = [{"Key": key, "Value": value} for key, value in words.items()]
+        made = moto.run_instances(
+            ImageId=IMAGE, InstanceType="t3.small", MinCount=1, MaxCount=1,
+            TagSpecifications=[{"ResourceType": "instance", "Tags": told}],
+        )  # fmt: skip
+        ids.append(made["Instances"][0]["InstanceId"])
+    group = moto.create_security_group(GroupName="seatrial-of-somebody-else", Description="theirs")["GroupId"]
+    yield
+    found = moto.describe_instances(InstanceIds=ids)["Reservations"]
+    assert [one["State"]["Name"] for held in found for one in held["Instances"]] == ["running"] * FOREIGN
+    moto.delete_security_group(GroupId=group)  # an error if it is gone
+    moto.terminate_instances(InstanceIds=ids)
+
+
 @pytest.mark.table
 @pytest.mark.parametrize("when, record", [(when, record) for when in ("before", "after") for record in range(1, 10)])
 def test_killed_at_any_record_and_cleaned_nothing_is_left_in_the_account(
-    when: str, record: int, tmp_path: Path, aws: AwsServer
+    when: str, record: int, tmp_path: Path, aws: AwsServer, strangers: None
 ) -> None:
-    stranger = machine(client(), "seatrial-of-somebody-else", team="seatrial")
     assert kill_and_clean(tmp_path, one_machine, [left, Project.left], when=when, record=record)
-    listed = client().describe_instances(InstanceIds=[stranger["InstanceId"]])["Reservations"][0]["Instances"][0]
-    assert listed["State"]["Name"] == "running"
-    client().terminate_instances(InstanceIds=[stranger["InstanceId"]])
+
+
+def test_a_killed_run_is_cleaned_from_another_machine_by_its_tags_alone(
+    tmp_path: Path, aws: AwsServer, strangers: None
+) -> None:
+    first, second = Project(tmp_path / "first"), Project(tmp_path / "second")
+    for project in (first, second):
+        project.folder.mkdir()
+    (document,) = one_machine(first)
+    one_machine(second)
+    assert killed_at_record(first, str(document), 5, when="after")
+    assert any(id.startswith("i-") for id in left())
+    (run,) = (entry.name for entry in (first.folder / ".seatrial" / "runs").iterdir())
+    cleaned = second.seatrial("clean", "--provider", "aws", "--run", run, timeout=600)
+    assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
+    assert left() == []

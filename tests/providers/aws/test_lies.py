@@ -37,3 +37,22 @@ def test_a_shutdown_is_no_crash_and_a_machine_that_answers_is_not_off(real_aws, 
             real_aws.plants.goes_on = False
 
     asyncio.run(scenario())
+
+
+def test_a_machine_that_comes_back_as_another_one_is_found_out_by_its_disk(real_aws, tmp_path):
+    """Its host key is the same: the same user data gave it to both."""
+
+    async def scenario():
+        async with context(tmp_path, flow(provider="aws"), providers={"aws": SETTINGS}, registry=Registry()) as ctx:
+            node, provider = await ctx.create_node(NodeSpec(name="n11")), ctx.provider
+            assert isinstance(provider, Aws)
+            for power in (provider.stop, provider.crash):
+                await power(node)
+                await provider.start(node)  # the same machine
+                real_aws.plants.comes_back_new = True
+                await power(node)
+                with pytest.raises(CannotTell, match="n11 came back without the file that Seatrial left on its disk"):
+                    await provider.start(node)
+                real_aws.plants.comes_back_new = False
+
+    asyncio.run(scenario())

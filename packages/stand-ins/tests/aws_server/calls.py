@@ -25,11 +25,11 @@ def named(server: AwsServer) -> Iterator[AwsServer]:
         yield server
 
 
-def client() -> Any:
-    """EC2 by the environment."""
+def client(url: str | None = None) -> Any:
+    """EC2 by the environment, or at this address."""
     import boto3
 
-    return boto3.client("ec2")
+    return boto3.client("ec2", endpoint_url=url)
 
 
 def machine(ec2: Any, name: str, **tags: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dataclasses import fields, replace
 from functools import partial
 from typing import Any, ClassVar
 
-from seatrial.errors import CannotTell, ExtraMissing, LinkDown, LinkLost, NotSupported, SeatrialError
+from seatrial.errors import CannotTell, ExtraMissing, LinkDown, LinkLost, LinkRefused, NotSupported, SeatrialError
 from seatrial.links.ssh import SSHLink
 from seatrial.links.ssh.guest import GuestPowers
 from seatrial.links.ssh.keys import key_pair, trial_key
@@ -30,6 +30,8 @@ from seatrial.providers.nodes import FOLDER, numbered, require_room, user_data
 from seatrial.spi import Context, OverLimit, Powers, Readiness
 
 FIRST_PORT = 20000
+REFUSES = 10.0
+"""Seconds for which a guest that boots may refuse a login."""
 
 
 class CloudProvider(GuestPowers):
@@ -67,7 +69,7 @@ class CloudProvider(GuestPowers):
         self._links: dict[tuple[str, str], SSHLink] = {}
         self._known: dict[str, tuple[str, str]] = {}
         self._moved: dict[str, Machine] = {}
-        self._witnesses: dict[str, str] = {}
+        self._witnesses: dict[str, tuple[str, bool]] = {}
         self._foreseen: dict[str, dict[str, object]] = {}
         self._preparing = asyncio.Lock()
 
@@ -255,30 +257,46 @@ class CloudProvider(GuestPowers):
         return await (await self.cloud()).console(_id(node, self.title))
 
     async def start(self, node: Node) -> None:
-        """Start it; a running one is left alone. CannotTell when the guest shows that its crash was a shutdown."""
+        """Start it; a running one is left alone. CannotTell when the guest shows that its crash was a shutdown, or that
+        it is another machine."""
         machine = await self._settled(node)
         if machine.power is PowerState.RUNNING:
             return
         cloud = await self.cloud()
         await cloud.start(machine.id)
         self._moved[machine.id] = await self._running(cloud, machine.id, self.deadlines["start"])
-        if file := self._witnesses.pop(machine.id, ""):
-            await self._judge(node, file)
+        file, crashed = self._witnesses.pop(machine.id, ("", False))
+        if file:
+            await self._judge(node, file, crashed=crashed)
 
-    async def _judge(self, node: Node, file: str) -> None:
-        """Ask the witness of a crash, when the node answers again; one without an answer is judged by the step."""
+    async def _judge(self, node: Node, file: str, *, crashed: bool) -> None:
+        """Ask the witness, when the node answers again; one without an answer is judged by the step."""
 
-        async def look() -> bool | None:
+        clock, refused = asyncio.get_running_loop().time, 0.0
+
+        async def look() -> str | None:
+            nonlocal refused
             try:
-                return await witness.ended_gently(self.link(node), file)
+                return await witness.seen(self.link(node), file)
+            except LinkRefused:  # by a guest that still boots, or by another machine with its own host key
+                refused = refused or clock()
+                if clock() - refused > REFUSES:
+                    raise
             except (LinkDown, LinkLost, TimeoutError):
-                return None
+                refused = 0.0
+            return None
 
         try:
-            gently = await until(look, self.deadlines["start"] / 2, lambda: "")
-        except CannotTell:
+            async with asyncio.timeout(self.deadlines["start"] / 2):
+                seen = await until(look, self.deadlines["start"], lambda: "")
+        except TimeoutError:
             return
-        if gently:
+        if seen == "another":
+            raise CannotTell(
+                f"{node.name} came back without the file that Seatrial left on its disk before the power-off: it is "
+                f"another machine, or {self.title} gave it another disk; nothing after it shows a recovery"
+            )
+        if seen == "gently" and crashed:
             raise CannotTell(
                 f"{node.name} was shut down in an orderly way, though {self.title} was asked to cut its power: it did "
                 "not crash, so nothing after it shows what a crash does"
@@ -288,8 +306,10 @@ class CloudProvider(GuestPowers):
         """The cloud's orderly power-off."""
         machine = await self._settled(node)
         if machine.power is not PowerState.STOPPED:
+            file = await witness.plant(self.link(node))
             await (await self.cloud()).stop(machine.id)
             await self._off(node)
+            self._witnesses[machine.id] = file, False
 
     async def crash(self, node: Node) -> None:
         """Cut the power; also that of a machine that is about to stop."""
@@ -298,7 +318,7 @@ class CloudProvider(GuestPowers):
             file = await witness.plant(self.link(node))
             await (await self.cloud()).crash(machine.id)
             await self._off(node)
-            self._witnesses[machine.id] = file
+            self._witnesses[machine.id] = file, True
 
     async def _off(self, node: Node) -> None:
         """Off for the cloud, and silent for us."""

@@ -1,8 +1,10 @@
-"""A witness in the guest: a process that leaves a file when it is asked to end, and nothing when the power is cut."""
+"""A witness in the guest: a process that leaves a file when it is asked to end, and nothing when the power is cut. A
+second file tells that the machine has the same disk again."""
 
 from __future__ import annotations
 
 import secrets
+from typing import Literal
 
 from seatrial.errors import CannotTell
 from seatrial.links.ssh import SSHLink
@@ -14,14 +16,18 @@ while :; do sleep 3600 & wait "$!"; done
 ' sh "$1" </dev/null >/dev/null 2>&1 &
 until [ -e "$1.planted" ]; do sleep 0.1; done"""
 
-LOOK = 'gently=; [ -e "$1" ] && gently=yes; rm -f "$1" "$1.planted"; [ -z "$gently" ]'
+LOOK = r"""word=another
+[ ! -e "$1.planted" ] || word=cut
+[ ! -e "$1" ] || word=gently
+rm -f "$1" "$1.planted"
+echo "$word" """
 
 SECONDS = 20.0
 """Seconds for each command; without an answer there is no witness."""
 
 
 async def plant(link: SSHLink) -> str:
-    """Begin one in a node that is about to be crashed; its file, or empty for a node without an answer."""
+    """Begin one in a node that is about to lose its power; its file, or empty for a node without an answer."""
     file = f"/var/tmp/seatrial-witness-{secrets.token_hex(8)}"
     try:
         done = await link.run(["sh", "-c", PLANT, "sh", file], timeout=SECONDS)
@@ -30,9 +36,11 @@ async def plant(link: SSHLink) -> str:
     return file if done.ok else ""
 
 
-async def ended_gently(link: SSHLink, file: str) -> bool:
-    """Whether the node was shut down; it is asked once it answers again."""
-    return not (await link.run(["sh", "-c", LOOK, "sh", file], timeout=SECONDS)).ok
+async def seen(link: SSHLink, file: str) -> Literal["gently", "cut", "another"]:
+    """Ask it once the node answers again: `gently`: the node was shut down; `cut`: it was not; `another`: its disk is
+    not the one of before."""
+    word = (await link.run(["sh", "-c", LOOK, "sh", file], timeout=SECONDS)).stdout.strip()
+    return "gently" if word == "gently" else "cut" if word == "cut" else "another"
 
 
 async def answers(link: SSHLink) -> bool:

@@ -24,6 +24,7 @@ class Instance:
     state: str = "pending"
     address: str = ""
     reason: str = ""
+    wanted: Wanted
     listed: float = 0.0
     """When lists show it, as `time.monotonic`."""
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -55,10 +56,10 @@ class Instances:
 
     def run(self, id: str, user_data: bytes, name: str) -> None:
         """Give a new instance its machine."""
-        instance = self.known[id] = Instance(id=id, listed=time.monotonic() + self._plants.late)
         wanted = Wanted(
             id=_own(id), name=name or id, template="", cpus=1, memory_mib=512, root_size=8 * GIB, user_data=user_data
         )
+        instance = self.known[id] = Instance(id=id, wanted=wanted, listed=time.monotonic() + self._plants.late)
 
         async def make() -> None:
             try:
@@ -94,7 +95,11 @@ class Instances:
         instance.state, instance.reason = "pending", ""
 
         async def start() -> None:
-            await self._machines.start(_own(id))
+            if self._plants.comes_back_new:
+                await self._machines.destroy(_own(id))
+                instance.address = await self._machines.make(instance.wanted)
+            else:
+                await self._machines.start(_own(id))
             if instance.state == "pending":
                 instance.state = "running"
 

@@ -23,6 +23,8 @@ class Plants:
     """The answer says `stopped`, and the machines go on."""
     graceful: bool = False
     """Machines are shut down gracefully where their power was to be cut."""
+    comes_back_new: bool = False
+    """A started instance is another machine, with an empty disk and the same user data."""
 
 
 def happens(plants: dict[str, int], action: str) -> bool:

@@ -50,6 +50,11 @@ class AwsServer(LoopbackServer):
         keys = {"AWS_ACCESS_KEY_ID": "AKIASTANDIN", "AWS_SECRET_ACCESS_KEY": self.secret}
         return {**keys, "AWS_DEFAULT_REGION": REGION, "AWS_REGION": REGION, "AWS_ENDPOINT_URL": self.root}
 
+    @property
+    def behind(self) -> str:
+        """The address of moto's server: its own instances have no machines."""
+        return self._moto.url
+
     async def open(self) -> None:
         import httpx
 

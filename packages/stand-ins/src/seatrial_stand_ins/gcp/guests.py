@@ -30,6 +30,10 @@ async def power_on(cloud: Cloud, thing: Thing) -> None:
     """Start its machine; make it first if there is none."""
     guest = thing.guest
     guest.serial += BOOTS.format(name=thing.name)
+    if thing.name in cloud.plants.comes_back_new:
+        cloud.plants.comes_back_new.discard(thing.name)
+        await cloud.machines.destroy(thing.id)
+        guest.real = False
     if guest.real:
         await cloud.machines.start(thing.id)
         return

@@ -36,6 +36,8 @@ class Plants:
     """Names of instances whose reset does nothing, although the operation succeeds."""
     resets_gently: set[str] = field(default_factory=set)
     """Names of instances that are shut down in an orderly way by a reset."""
+    comes_back_new: set[str] = field(default_factory=set)
+    """Names of instances that are other machines after the next start, with an empty disk."""
     moves: bool = False
     """A started instance has another external address, as an ephemeral one has (machines that are only a state)."""
     late: float = 0.0
