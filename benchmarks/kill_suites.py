@@ -80,7 +80,7 @@ class Place:
 
     name: str
     seconds: float
-    """How long its runs take, about: the signal comes at a random moment of it."""
+    """How long its runs take at most: the signal comes at a random moment of it."""
     command: str = "run"
     absent: Callable[[], str | None] = lambda: None
     """Why it is not to be had here."""

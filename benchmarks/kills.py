@@ -98,15 +98,32 @@ WAYS: dict[str, tuple[int, Way]] = {
 """How it is killed, with its share."""
 
 
-def kill(number: int, seed: str, place: Place, folder: Path, *, whole: bool = False) -> Kill:
-    """Run the place's suites in a project of their own, kill that, clean, and compare the machine."""
+def length(place: Place, folder: Path) -> float:
+    """Seconds of a run that nobody kills, at most those of the place: later signals would meet no run."""
+    project = Project(folder / f"whole-{place.name}")
+    (project.folder / "tmp").mkdir(parents=True)
+    write(place, project, random.Random(0))
+    environment = {**project.environment, "TMPDIR": str(project.folder / "tmp")}
+    start = time.monotonic()
+    run = project.start(*place.words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    run.wait(SLOWEST)
+    seconds = time.monotonic() - start
+    project.seatrial("clean", timeout=300, env=environment)
+    place.stop(project)
+    shutil.rmtree(project.folder, ignore_errors=True)
+    return min(seconds, place.seconds)
+
+
+def kill(number: int, seed: str, place: Place, folder: Path, longest: float, *, whole: bool = False) -> Kill:
+    """Run the place's suites in a project of their own, kill that within `longest` seconds, clean, and compare the
+    machine."""
     chance = random.Random(f"{seed}/{number}")
     project = Project(folder / f"kill-{number}")
     (project.folder / "tmp").mkdir(parents=True)
     way = chance.choices([*WAYS], [share for share, _ in WAYS.values()])[0]
     if place.command == "preflight":
         way = "SIGKILL"
-    done = Kill(number, place.name, way, chance.uniform(0.2, place.seconds))
+    done = Kill(number, place.name, way, chance.uniform(0.2, longest))
     environment = {**project.environment, "TMPDIR": str(project.folder / "tmp")}
     before = Snapshot.take()
     done.escapes = write(place, project, chance)
@@ -179,9 +196,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             places.append(PLACES[name])
     folder = Path(tempfile.mkdtemp(prefix="seatrial-kills-"))
     print(f"seed {options.seed}, in {folder}", flush=True)
+    longest = {place.name: length(place, folder) for place in places}
     counts: Counter[str] = Counter()
     for number in range(options.first, options.first + options.kills):
-        done = kill(number, options.seed, places[number % len(places)], folder, whole=options.whole)
+        place = places[number % len(places)]
+        done = kill(number, options.seed, place, folder, longest[place.name], whole=options.whole)
         result = "left" if done.left and not done.said else "said" if done.said else "clean"
         counts[f"{done.place}: {result}"] += 1
         counts["ended before the kill"] += done.ended

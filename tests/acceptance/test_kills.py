@@ -17,7 +17,7 @@ from tests.acceptance.test_a_deployers_word import TRUE, system
 def test_nothing_is_left_after_a_kill_or_it_is_said(place: str, number: int, tmp_path: Path) -> None:
     if why := PLACES[place].absent():
         pytest.skip(why)
-    done = kill(number, "sample", PLACES[place], tmp_path)
+    done = kill(number, "sample", PLACES[place], tmp_path, PLACES[place].seconds)
     assert (done.left, done.slow) == ([], ""), f"{done}: {done.said}"
 
 

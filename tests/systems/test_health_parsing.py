@@ -102,6 +102,18 @@ def test_a_grave_problem_is_never_forgotten(told: dict[str, Any], expected: list
     assert unplaced(told, HealthSettings(), NODES, {}) == words
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"checks": {"db": {"passed": 2, "failed": 1}, "services": FAILED}, "issues": [issue("n12", kind="ssh_lost")]},
+        {"checks": {"db": {"passed": 2, "failed": 1}}, "issues": [issue("n12"), issue()], "status": "degraded"},
+    ],
+)
+def test_beside_a_lost_node_failures_of_other_things_are_no_contradiction(told: dict[str, Any]) -> None:
+    assert health("db", told) == [OK, NO, OK]
+    assert unplaced(told, HealthSettings(), NODES, {}, all_well=False) == ""
+
+
 def test_sums_and_problems_are_found_where_the_settings_say() -> None:
     told = {"all": {"counts": sums(2, 1)["checks"], "trouble": [{"type": "x", "node": "n12"}]}}
     where = HealthSettings(sums="all.counts", problems="all.trouble")

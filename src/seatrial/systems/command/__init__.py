@@ -255,8 +255,10 @@ class Command(GivenMachines):
         finding = await self.conclude(ctx, health)
         state, service = status_parsing.settle(claim, finding.state), finding.service
         names, told, where = [node.name for node in nodes], look.health or {}, self._settings.health_json
-        well = claim is state or (claim is None and state.value == "running")
-        if well and (failures := health_parsing.unplaced(told, where, names, self._settings.states)):
+        running = state.value == "running"
+        undisputed = claim is state or (claim is None and running)
+        failures = health_parsing.unplaced(told, where, names, self._settings.states, all_well=running)
+        if undisputed and failures:
             said = state.why or "the nodes of the inventory are well"
             state = absent("", f"a contradiction: {said}, and {status_parsing.HEALTH} says {failures}")
         if claim is None and not self._settings.health:

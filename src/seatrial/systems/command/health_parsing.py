@@ -45,19 +45,24 @@ def by_node(told: Answer, where: HealthSettings, nodes: Sequence[str], service: 
     return {name: status_parsing.with_service(parts, name, service) for name, parts in each.items()}
 
 
-def unplaced(told: Answer, where: HealthSettings, nodes: Sequence[str], words: Words) -> str:
-    """The failures that no known node has for certain, in words: of other nodes, in sums, or of the whole."""
+def unplaced(told: Answer, where: HealthSettings, nodes: Sequence[str], words: Words, *, all_well: bool = True) -> str:
+    """The failures that no known node has for certain, in words: of other nodes or in sums. If all nodes are well, also
+    of other things, and of the whole: beside a lost node they are no surprise."""
     found, problems = _listed(told, where, nodes), _problems(told, where)
 
     def known(part: str, count: _Count) -> bool:
         return any(reading.value is Health.NOT_OK for reading in _spread(part, count, nodes, problems).values())
 
     counts = sums(told, where) if found is None else {}
-    failures = [f"{part}: {count}" for part, count in counts.items() if count.failed and not known(part, count)]
-    strays = [
-        f"{_problem_part(where)}: {_words(one)}" for one in problems if _is_grave(one) and not _troubled([one], nodes)
-    ]
-    return ", ".join([*_strangers(found or {}, where, nodes, words), *failures, *strays, *_whole(told, nodes, words)])
+    failures = [
+        f"{part}: {count}" for part, count in counts.items()
+        if count.failed and (all_well or count.passed is not None) and not known(part, count)
+    ]  # fmt: skip
+    others: list[str] = []
+    if all_well:
+        strays = (one for one in problems if _is_grave(one) and not _troubled([one], nodes))
+        others = [*(f"{_problem_part(where)}: {_words(one)}" for one in strays), *_whole(told, nodes, words)]
+    return ", ".join([*_strangers(found or {}, where, nodes, words), *failures, *others])
 
 
 def _whole(told: Answer, nodes: Sequence[str], words: Words) -> Iterator[str]:
@@ -169,7 +174,8 @@ def _spread(
     unclear = absent(Health.UNKNOWN, which, by=HEALTH)
     about_part = [one for one in problems if str(one.get("type", "")).startswith(part.removesuffix("s"))]
     if count.passed is None:
-        return some(nodes if len(nodes) == 1 else _troubled(about_part, nodes), not_ok)
+        named = _troubled(about_part, nodes) or _troubled(problems, nodes)
+        return some(nodes if len(nodes) == 1 else named, not_ok)
     total = count.passed + count.failed
     if count.passed >= len(nodes) and not count.failed:
         return some(nodes, ok)
