@@ -47,7 +47,7 @@ def by_node(told: Answer, where: HealthSettings, nodes: Sequence[str], service: 
 
 def unplaced(told: Answer, where: HealthSettings, nodes: Sequence[str], words: Words, *, all_well: bool = True) -> str:
     """The failures that no known node has for certain, in words: of other nodes or in sums. If all nodes are well, also
-    of other things, and of the whole: beside a lost node they are no surprise."""
+    of other things, and of the whole: beside a lost node they say nothing new."""
     found, problems = _listed(told, where, nodes), _problems(told, where)
 
     def known(part: str, count: _Count) -> bool:
