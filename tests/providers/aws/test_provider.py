@@ -238,8 +238,18 @@ def test_readiness_names_missing_rights_and_what_does_not_exist(aws):
     def ready(**more: Any) -> Any:
         return asyncio.run(Aws.readiness(settings_from(Aws, {**SETTINGS, **more})))
 
-    assert ready().ready, ready()
-    assert "the account 123456789012 in eu-central-1" in ready().tried
+    machine(client(), "notes-web")
+    well = ready()
+    assert well.ready, well
+    assert "the account 123456789012 in eu-central-1" in well.tried
+    assert "; 63 of 64 CPUs left for on-demand instances of the families A, C, D, H, I, M, R, T, Z" in well.tried
+    other = ready(size="g5.xlarge").tried
+    assert "; the quota of CPUs (L-DB2E81BA) cannot be read: GetServiceQuota: AWS says NoSuchResource" in other
+    aws.plants.refused = {"GetServiceQuota": (400, "AccessDeniedException")}
+    denied = ready()
+    assert denied.ready, denied
+    assert "; the quota of CPUs (L-1216C47A) cannot be read: GetServiceQuota: AWS says AccessDenied" in denied.tried
+    aws.plants.refused = {}
     wrong = ready(size="t3.nano-nano", image="debian-of-nobody")
     assert not wrong.ready
     assert "no such instance type" in wrong.tried

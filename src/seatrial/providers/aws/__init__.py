@@ -58,4 +58,5 @@ def _connected(settings: AwsSettings, calls: Calls) -> Ec2:
     place = {"account": str(caller["Account"]), "region": str(client.meta.region_name)}
     found = f"{caller['Arn']} from {credentials.method}"
     secrets = tuple(filter(None, (credentials.secret_key, credentials.token)))
-    return Ec2(client, calls, settings, place, found, secrets)
+    quotas = session.client("service-quotas", config=config)
+    return Ec2(client, quotas, calls, settings, place, found, secrets)

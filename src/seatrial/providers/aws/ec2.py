@@ -8,6 +8,7 @@ from typing import Any
 
 from seatrial.errors import CannotTell
 from seatrial.model.cluster import PowerState
+from seatrial.providers.aws.quota import quota_left
 from seatrial.providers.aws.settings import AwsSettings
 from seatrial.providers.clouds.calls import Calls
 from seatrial.providers.clouds.vendor import Account, CloudRefused, Denied, Machine, NoSuchThing, Order, Part
@@ -34,11 +35,12 @@ class Ec2:
     """One account in one region."""
 
     def __init__(
-        self, client: Any, calls: Calls, settings: AwsSettings, place: Mapping[str, str], found: str,
+        self, client: Any, quotas: Any, calls: Calls, settings: AwsSettings, place: Mapping[str, str], found: str,
         secrets: Sequence[str],
     ) -> None:  # fmt: skip
         self.place, self.secrets = place, secrets
         self._client, self._calls, self._settings, self._found = client, calls, settings, found
+        self._quotas = quotas
 
     async def machines(self, *, tags: Mapping[str, str] | None = None, ids: Sequence[str] = ()) -> Sequence[Machine]:
         """Instances, those that were terminated less than an hour ago too."""
@@ -155,7 +157,11 @@ class Ec2:
             except CannotTell as error:
                 missing.append(str(error))
         whose = f"the account {self.place['account']} in {self.place['region']}"
-        return Account(found=self._found, whose=whose, missing_rights=tuple(denied), missing=tuple(missing))
+        found = await self._list("describe_instances", "Reservations")
+        instances = [instance for reservation in found for instance in reservation["Instances"]]
+        quota = await quota_left(self._calls, self._quotas, self._settings.size, instances)
+        rights = tuple(denied)
+        return Account(found=self._found, whose=whose, missing_rights=rights, missing=tuple(missing), quota=quota)
 
     async def _denied(self, name: str, request: Mapping[str, Any]) -> bool:
         try:

@@ -4,7 +4,8 @@ moto knows the API, and its instances are nothing but state. Here its server run
 that gives each instance a machine, and the instance the machine's state and address. All other calls go through.
 
 What AWS has and this has not: eventual consistency but the planted one, security groups that let anything be refused,
-quotas but the planted one, prices, metadata service, filters by the state of an instance.
+quotas but the planted refusals (the one of CPUs can be read), prices, metadata service, filters by the state of an
+instance.
 """
 
 from __future__ import annotations

@@ -15,6 +15,8 @@ class Plants:
     """Action to the number of further answers with the code `RequestLimitExceeded`."""
     lost: dict[str, int] = field(default_factory=dict)
     """Action to the number of further calls that take effect, and whose answer is cut off."""
+    cpus: float = 64.0
+    """What Service Quotas says of the CPUs of on-demand instances; nothing is refused by it."""
     late: float = 0.0
     """Seconds until a new instance appears in lists."""
     slow: float = 0.0

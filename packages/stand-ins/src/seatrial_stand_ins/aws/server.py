@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
 from seatrial_stand_ins.aws.answers import Answer, refusal
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 REGION = "eu-central-1"
+STANDARD = "L-1216C47A"
+"""The quota of the usual on-demand instances, the only one here."""
 WRONG_STATE = {"StopInstances": ("pending",), "StartInstances": ("pending", "stopping", "shutting-down", "terminated")}
 """States in which EC2 refuses a change; moto does not."""
 PASSED_ON = ("authorization", "content-type", "x-amz-date", "x-amz-security-token", "amz-sdk-request")
@@ -75,7 +78,11 @@ class AwsServer(LoopbackServer):
 
         parameters = dict(parse_qsl((await request.body()).decode(), keep_blank_values=True))
         action = parameters.get("Action", "")
+        if target := request.headers.get("x-amz-target", ""):
+            action = target.rpartition(".")[2]
         self.calls.append((action, parameters))
+        if action == "GetServiceQuota":
+            return self._quota(await request.json())
         self._headers = {name: value for name, value in request.headers.items() if name in PASSED_ON}
         if planted := self._planted(action, parameters):
             status, code, message = planted
@@ -89,6 +96,20 @@ class AwsServer(LoopbackServer):
         if happens(self.plants.lost, action):
             return Response(status_code=200, headers={"content-length": "100000"})  # uvicorn cuts it off
         return Response(content, status_code=passed.status_code, media_type="text/xml")
+
+    def _quota(self, asked: Mapping[str, Any]) -> Response:
+        """Service Quotas, which moto knows for networks only; in JSON."""
+        from starlette.responses import Response
+
+        code, status = str(asked.get("QuotaCode")), 200
+        quota = {"ServiceCode": "ec2", "QuotaCode": code, "Value": self.plants.cpus, "Unit": "None"}
+        answer: dict[str, Any] = {"Quota": quota}
+        if "GetServiceQuota" in self.plants.refused:
+            status, word = self.plants.refused["GetServiceQuota"]
+            answer = {"__type": word, "message": "GetServiceQuota was refused on purpose"}
+        elif code != STANDARD:
+            status, answer = 404, {"__type": "NoSuchResourceException", "message": f"no quota {code} in this stand-in"}
+        return Response(json.dumps(answer), status_code=status, media_type="application/x-amz-json-1.1")
 
     def _planted(self, action: str, parameters: Mapping[str, str]) -> tuple[int, str, str] | None:
         if action in self.plants.refused:
