@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.acceptance.dagger_project import HOST, WAIT, InDagger, Relay, another_cache, archive, needs_engine
-from tests.acceptance.harness import processes_of, until
+from tests.acceptance.harness import Document, processes_of, until
 
 from seatrial.links.dagger.session import CLOSES
 
@@ -102,6 +102,19 @@ def test_artifacts_come_out_and_the_next_check_gets_them(project: InDagger, imag
     assert [one["status"] for one in told["checks"].values()] == ["passed", "passed", "failed"]
     assert "left no file for its declared artifact 'gone/**'" in told["checks"]["none"]["error"]
     assert not (project.folder / "out").exists()
+
+
+def test_a_cache_lasts_into_the_next_run_and_a_retry_runs_again(project: InDagger, image: str) -> None:
+    name = f"seen-{os.urandom(4).hex()}"  # no run before this one has it
+    count = 'echo x >>/seen/n; test "$(cat /seen/n)" = "$(printf "x\\nx")"'
+    checks: Document = {"count": {"run": count, "image": image, "inputs": ["src/**"]}}
+    more = {"caches": {name: "/seen"}}
+    assert project.preflight(checks, more=more)["checks"]["count"]["status"] == "failed"
+    again = {"count": {**checks["count"], "run": f"{count} && echo second"}}
+    assert project.preflight(again, more=more)["checks"]["count"]["status"] == "passed"
+    third = 'echo x >>/seen/n; test "$(grep -c x /seen/n)" = 4'
+    checks = {"count": {"run": third, "image": image, "inputs": ["src/**"], "retry": 2}}
+    assert project.preflight(checks, more=more)["checks"]["count"]["status"] == "passed"
 
 
 def test_a_time_limit_and_a_killed_session_show_the_last_lines(project: InDagger, image: str) -> None:

@@ -140,9 +140,9 @@ class Telemetry:
             if not lasting:
                 del self._traces[own.id]
 
-    async def cached(self, trace: Trace, patience: float) -> bool:
-        """Whether the command of a trace came from the engine's cache; False unless a report says so within `patience`:
-        the engine leaves some reports out, so a missing one proves nothing."""
+    async def cached(self, trace: Trace, patience: float) -> bool | None:
+        """Whether the command of a trace came from the engine's cache; None if no report says so within `patience`: the
+        engine leaves some reports out, so a missing one proves nothing."""
         with suppress(TimeoutError):
             async with asyncio.timeout(patience):
                 while True:
@@ -153,7 +153,7 @@ class Telemetry:
                     if trace.answered and (works or not trace.named(CALL)):
                         return True
                     await trace.next_report()
-        return False
+        return None
 
     async def idle(self, trace: Trace, patience: float) -> bool:
         """Whether a function of a trace did not run: nothing was run for it, and it asked the engine for nothing."""

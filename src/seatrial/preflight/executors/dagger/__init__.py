@@ -60,10 +60,10 @@ async def run(ctx: Context, job: Job) -> Finished:
     bound = {one.view.address: one.service for one in services.values()}
     container = await _prepared(ctx, session, job, files, bound)
     container = with_variables(ctx, session, container, env, job.secrets)
-    done = await _once(ctx, session, job, container, argv, fresh=not job.reusable)
-    if done.cached_by and done.exit_code not in _passing(job):
-        # Only a pass is answered from a cache: a check may fail by chance.
-        done = await _once(ctx, session, job, container, argv, fresh=True)
+    done, cached = await _once(ctx, session, job, container, argv, fresh=not job.reusable)
+    if cached is not False and done.exit_code not in _passing(job):
+        # Only a pass is answered from a cache: a check may fail by chance. Without a report nobody knows.
+        done, _ = await _once(ctx, session, job, container, argv, fresh=True)
     return done
 
 
@@ -95,8 +95,8 @@ async def _prepared(ctx: Context, session: Session, job: Job, files: set[str], s
 
 async def _once(
     ctx: Context, session: Session, job: Job, container: Any, argv: tuple[str, ...], *, fresh: bool
-) -> Answered:
-    """Run the command; `fresh`: not from the engine's cache."""
+) -> tuple[Answered, bool | None]:
+    """Run the command, and whether the engine's cache answered; None: nobody knows. `fresh`: it must not."""
     import dagger
 
     if fresh:
@@ -133,8 +133,8 @@ async def _once(
         _written(job, str(told["both"]).encode())
         if code == 1 and not stdout and _NOT_THERE.fullmatch(stderr.strip()):
             raise ToolMissing(_not_there(job, argv[0]), evidence=stderr)
-        cached = not fresh and await session.telemetry.cached(trace, TRACE)
-    return Answered(exit_code=code, stdout=stdout, stderr=stderr, cached_by=NAME if cached else "")
+        cached = False if fresh else await session.telemetry.cached(trace, TRACE)
+    return Answered(exit_code=code, stdout=stdout, stderr=stderr, cached_by=NAME if cached else ""), cached
 
 
 async def _take_out(job: Job, made: Any, target: Path) -> None:
