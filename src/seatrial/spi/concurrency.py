@@ -32,20 +32,37 @@ async def map_concurrently(act: Callable[[A], Awaitable[B]], things: Iterable[A]
     raised before any other. `most` limits the number of concurrent calls; 0: no limit."""
     gate: AbstractAsyncContextManager[None] = asyncio.Semaphore(most) if most else nullcontext()
 
-    async def turn(thing: A) -> B:
-        async with gate:
-            return await act(thing)
+    tasks: list[asyncio.Task[B]] = []
+    errors: list[BaseException] = []
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(turn(thing)) for thing in things]
-    except BaseExceptionGroup as errors:
-        raise _telling(errors) from errors
+    async def turn(thing: A) -> B:
+        try:
+            async with gate:
+                return await act(thing)
+        except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001  it is raised below
+            # No error reaches the group: before Python 3.13 it would cancel this caller, and `ensure_wanted` would say
+            # so for ever.
+            errors.append(error)
+            raise asyncio.CancelledError from None
+
+    def cancel_rest(_: object) -> None:
+        for task in tasks if errors else ():
+            task.cancel()
+
+    async with asyncio.TaskGroup() as group:
+        for thing in things:
+            tasks.append(group.create_task(turn(thing)))
+            tasks[-1].add_done_callback(cancel_rest)  # not at once: others that fail at the same time are heard
+    if errors:
+        raise _telling(errors)
     return [task.result() for task in tasks]
 
 
-def _telling(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    leaves = list(_leaves(errors))
+def _telling(errors: Sequence[BaseException]) -> BaseException:
+    """The error that says most, of groups too."""
+    leaves = [leaf for error in errors for leaf in _leaves(error)]
     first = (KeyboardInterrupt, SystemExit, StepFailed)
     return next((leaf for kind in first for leaf in leaves if isinstance(leaf, kind)), leaves[0])
 
