@@ -28,6 +28,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """One run of a pipeline with functions of one module."""
     project = Project(tmp_path_factory.mktemp("functions"))
     shutil.copytree(MODULE, project.folder / "ci")
+    shutil.copytree(MODULE, project.folder / "broken")
+    written = project.folder / "broken" / "dagger.json"
+    written.write_text(written.read_text().replace("checks", "broken"))
+    code = project.folder / "broken" / "main.go"
+    code.write_text(code.read_text().replace("package main", 'package main\n\nvar number int = "text"'))
     # A text of its own, which no earlier run of these tests left in the engine's cache.
     (project.folder / "page.txt").write_text(f"{os.urandom(8).hex()}\nthis is forbidden\n")
     image = archive(project.folder / "busybox.tar")
@@ -43,6 +48,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "lacking": function("count", source="."),
         "mistaken": function("count", source=".", ending=".txt", title="x"),
         "elsewhere": {"function": {"name": "count", "args": {"source": "."}}},
+        "broken": {"function": {"module": "broken", "name": "count", "args": {"source": "."}}},
     }
     later = {
         "text": {"run": ["test", "${{ steps['made/count'].outputs.found }}", "=", "1 files"]},
@@ -132,6 +138,7 @@ def test_a_secret_in_the_message_of_a_function_is_hidden(run: dict[str, Any]) ->
         ("lacking", "count needs the argument 'ending': add it to `args`"),
         ("mistaken", "unknown argument 'title': "),
         ("elsewhere", "it has no dagger.json"),
+        ("broken", "the Dagger module broken has no functions: its code does not compile"),
     ],
 )
 def test_a_call_that_does_not_fit_is_unknown_and_says_what_is_allowed(run: dict[str, Any], name: str, why: str) -> None:

@@ -56,6 +56,9 @@ class Module:
         for word in (self.name, *words):
             fields = getattr(kind, "fields", {})
             if (name := _same(word, fields)) is None:
+                if not steps:
+                    why = "its code does not compile, or its main object has another name than the module"
+                    raise CannotTell(f"the Dagger module {self.name} has no functions: {why}")
                 known = [one for one in fields if one not in ("id", "sync")]
                 raise CannotTell(f"the Dagger module {self.name} has no function {word!r}: {nearest(word, known)}")
             steps.append((kind.name, name, fields[name]))
