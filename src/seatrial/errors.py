@@ -200,12 +200,17 @@ class LeftBehind(SeatrialError):
     category = "clean-up"
 
 
-def nearest(word: str, known: Iterable[str], *, what: str = "") -> str:
-    """A hint: the nearest known word, and all allowed ones."""
+def closest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
+    """The known word that is meant; empty: none is near. `cutoff`: how near, up to 1."""
     import difflib  # not needed until something is wrong
 
+    return next(iter(difflib.get_close_matches(word, sorted(known), n=1, cutoff=cutoff)), "")
+
+
+def nearest(word: str, known: Iterable[str], *, what: str = "") -> str:
+    """A hint: the nearest known word, and all allowed ones."""
     names: Sequence[str] = sorted(known)
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    suggestion = f"did you mean {close[0]!r}? " if close else ""
+    close = closest(word, names)
+    suggestion = f"did you mean {close!r}? " if close else ""
     listed = ", ".join(names) if names else "none"
     return f"{suggestion}{what or 'allowed'}: {listed}"

@@ -122,6 +122,21 @@ def begun(project: Project, compose: str, change: tuple[str, str] | None = None)
             id="no Dockerfile",
         ),
         pytest.param(
+            GOOD + "    enviroment: {A: b}\n", None,
+            "../compose.yaml:4: the service web has the key 'enviroment'\n    did you mean 'environment'?",
+            id="a misspelt key",
+        ),
+        pytest.param(
+            GOOD + "    env_file:\n    - web.env\n    - {path: more.env, required: false}\n", None,
+            "../compose.yaml:5: the service web reads 'web.env', which does not exist\n    paths begin at /",
+            id="a file with variables that is missing",
+        ),
+        pytest.param(
+            GOOD + "  debug: {image: web, profiles: [debug]}\n", ("# health:.*", "profiles: [debgu]"),
+            f"{INIT}:6:13: no service has the profile 'debgu'\n    did you mean 'debug'? profiles: debug",
+            id="a misspelt profile",
+        ),
+        pytest.param(
             GOOD, ("provider: containers", "provider: local"),
             "'local' has no powers over the containers of a compose file\n    write `provider: containers`",
             id="another provider",
@@ -149,6 +164,7 @@ services:
   inside: {build: {context: ".", dockerfile_inline: "FROM x"}, network_mode: "service:db"}
   elsewhere: {build: "https://example.org/x.git#main"}
   at_hand: {image: built, build: ./nowhere}
+  keys: {image: x, x-enviroment: y, of_a_newer_tool: z, env_file: "${WHERE:-x}.env"}
   more: {extends: {file: other.yaml, service: x}, depends_on: [in-other]}
 networks: {back: {}}
 volumes: {data: }
@@ -160,6 +176,7 @@ def test_what_the_tools_take_is_no_mistake(project: Project) -> None:
     begun(project, WITHOUT_MISTAKES)
     done = project.seatrial("check")
     assert "which " not in done.stderr
+    assert "the key" not in done.stderr
 
 
 def test_a_variable_without_a_value_is_a_warning_with_its_line(project: Project) -> None:

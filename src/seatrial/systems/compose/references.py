@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from seatrial.errors import closest
+
 DECLARED = ("networks", "volumes", "secrets", "configs")
 """What a service uses by the name at the top of the file."""
 
@@ -14,6 +16,24 @@ SHARED = ("network_mode", "ipc", "pid")
 """What a service can share with another one: `service:NAME`."""
 
 ALWAYS_THERE = {"networks": frozenset({"default", "host", "none"})}
+
+KEYS = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        annotations attach blkio_config build cap_add cap_drop cgroup cgroup_parent command configs container_name
+        cpu_count cpu_percent cpu_period cpu_quota cpu_rt_period cpu_rt_runtime cpu_shares cpus cpuset
+        credential_spec depends_on deploy develop device_cgroup_rules devices dns dns_opt dns_search domainname
+        entrypoint env_file environment expose extends external_links extra_hosts gpus group_add healthcheck
+        hostname image init ipc isolation label_file labels links logging mac_address mem_limit mem_reservation
+        mem_swappiness memswap_limit models network_mode networks oom_kill_disable oom_score_adj pid pids_limit
+        platform ports post_start pre_stop privileged profiles provider pull_policy read_only restart runtime scale
+        secrets security_opt shm_size stdin_open stop_grace_period stop_signal storage_opt sysctls tmpfs tty ulimits
+        use_api_socket user userns_mode uts volumes volumes_from working_dir
+        """,
+    )
+)
+"""The keys of a service in the Compose specification; `x-…` is for other programs."""
 
 _PLAIN = re.compile(r"[\w.-]+")
 
@@ -54,6 +74,28 @@ def _used_by(service: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for kind in ("secrets", "configs"):
         for one in _list(service.get(kind)):
             yield kind, str(one.get("source", "") if isinstance(one, Mapping) else one)
+
+
+def misspelt_keys(service: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Unknown keys of a service that are near a known one, with that one. Any other may be of a newer tool."""
+    for key in service:
+        if key not in KEYS and not str(key).startswith("x-") and (near := closest(str(key), KEYS, cutoff=0.75)):
+            yield str(key), near
+
+
+def missing_env_files(service: Mapping[str, Any], folder: Path) -> Iterator[str]:
+    """The files with variables that a service needs and that do not exist."""
+    given = service.get("env_file")
+    for one in given if isinstance(given, list) else [given]:
+        told: Mapping[str, Any] = one if isinstance(one, Mapping) else {"path": one or ""}
+        name = str(told.get("path", ""))
+        if (
+            name
+            and "$" not in name
+            and told.get("required") is not False
+            and not (folder / Path(name).expanduser()).exists()
+        ):
+            yield name
 
 
 def missing_for_build(service: Mapping[str, Any], folder: Path) -> str:

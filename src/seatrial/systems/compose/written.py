@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from seatrial.errors import CannotTell, nearest
+from seatrial.errors import CannotTell, closest, nearest
 from seatrial.systems.compose import references
 from seatrial.systems.compose.model import COMPLETED, ports_in
 from seatrial.systems.compose.recognition import standard
@@ -247,18 +247,32 @@ def problems(settings: ComposeSettings, folder: Path) -> Iterable[tuple[tuple[st
                 place = (key, name) if key == "health" else (key,)
                 yield place, f"`{key}` names the service {name!r}", nearest(name, files.services, what="services")
     if files.whole:
+        yield from _misspelt_profiles(files, settings.profiles)
         yield from _unknown_names(files, (folder / names[0]).parent.resolve())
+
+
+def _misspelt_profiles(files: Files, profiles: Sequence[str]) -> Iterable[tuple[tuple[str, ...], str, str]]:
+    known = {str(name) for service in files.services.values() for name in service.get("profiles") or ()}
+    for name in profiles:
+        if name not in known and name != "*" and "${{" not in name and closest(name, known):
+            yield ("profiles",), f"no service has the profile {name!r}", nearest(name, known, what="profiles")
 
 
 def _unknown_names(files: Files, folder: Path) -> Iterable[tuple[tuple[str, ...], str, str]]:
     known = {**files.declared, "services": frozenset(files.services)}
     for service, told in files.services.items():
+        for key, near in references.misspelt_keys(told):
+            text = f"{files.place(service, key)}: the service {service} has the key {key!r}"
+            yield (), text, f"did you mean {near!r}?"
         if "extends" in told:
             continue  # only the tool knows the rest of it
         for kind, name in dict.fromkeys(references.used_by(told)):
             if name not in known[kind]:
                 text = f"{files.place(service, name)}: the service {service} names {name!r}, which is not in `{kind}:`"
                 yield (), text, nearest(name, known[kind], what=kind)
+        for file in references.missing_env_files(told, folder):
+            text = f"{files.place(service, file)}: the service {service} reads {file!r}, which does not exist"
+            yield (), text, f"paths begin at {folder}; if it may be missing, write {{path: {file}, required: false}}"
         if needed := references.missing_for_build(told, folder):
             text = f"{files.place(service, 'build')}: the service {service} is built from {needed!r}"
             yield (), f"{text}, which does not exist", f"paths begin at {folder}"
