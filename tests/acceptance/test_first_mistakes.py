@@ -111,6 +111,9 @@ IN_ANSIBLE: dict[str, Mistake] = {
         ANSIBLE, {"site/hosts.ini": "[web]\n"}, "hosts.ini: the inventory has no hosts", "6:14"),
     "the hosts are of no group": (
         more(ANSIBLE, "hosts: 'wbe:!web1'"), {}, "no group or host of hosts.ini is named 'wbe'", "did you mean 'web'?"),
+    "the node has another name": (
+        step(ANSIBLE, "step: restart_node, target_node: wbe1"), {},
+        "unknown node 'wbe1'", "did you mean 'web1'? nodes: web1"),
     "nothing stops a node": (
         step(ANSIBLE, "step: stop_node, target_node: web1"), {}, "needs the power 'stop'",
         "write `stop: FILE` into `system:`"),
@@ -138,6 +141,14 @@ def test_a_first_mistake_is_named_with_its_place_and_what_to_write(name: str, tm
     assert "error: a.yaml:" in said
     assert wrong in said
     assert remedy in said
+
+
+def test_a_misspelt_module_of_ansible_is_a_warning_with_its_line(tmp_path: Path) -> None:
+    tasks = PLAY.replace("builtin.command", "builtin.comand") + "    - ansible.builtin.of_a_newer_ansible: {}\n"
+    code, said = checked(tmp_path, ANSIBLE, {"site/site.yml": tasks})
+    assert code == 0
+    assert "site/site.yml:4: Ansible has no module 'ansible.builtin.comand'; did you mean 'ansible.builtin.comm" in said
+    assert said.count("warning") == 1
 
 
 PATTERNS = ("web", "web:!localhost", "web1,all", "w*:&web", "~w.*", "web[0]", "$group")

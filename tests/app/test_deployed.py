@@ -84,6 +84,8 @@ async def test_nodes_powers_and_checks_are_steps_of_the_run(document: Path, tmp_
         assert "n11" in cluster
         assert [node.name for node in cluster] == ["n11", "n12"]
         assert cluster.outputs["deploy"]["nodes"] == ["n11", "n12"]
+        with pytest.raises(UsageError, match="no step 'deplyo' that ended; did you mean 'deploy'"):
+            cluster.outputs["deplyo"]
         assert cluster.parameters == {"cluster_size": 2}
         said = await cluster["n11"].run("sh", "-c", "echo to be; echo or not >&2; exit 7")
         assert (said.exit_code, said.stdout, said.stderr, said.ok) == (7, "to be\n", "or not\n", False)

@@ -20,6 +20,13 @@ Check = str | Mapping[str, Any]
 """A check as in a document: `"cluster_status"`, or `{"check": "http", "url": …}`."""
 
 
+class Steps(dict[str, Any]):
+    """Something of each step of the document, by its id."""
+
+    def __missing__(self, name: str) -> Any:
+        raise UsageError(f"the document has no step {name!r} that ended; {nearest(name, self, what='steps')}")
+
+
 class Call(Coroutine[Any, Any, T], Generic[T]):
     """A call to `await`. The cluster remembers the ones that were not: a check that nobody awaits has not looked."""
 
@@ -109,7 +116,7 @@ class Cluster:
         """The outputs of the document's steps, by their ids: `cluster.outputs["deploy"]["nodes"]`."""
         steps = self._session.ctx.names()["steps"]
         assert isinstance(steps, Mapping)
-        return {name: step["outputs"] for name, step in steps.items()}
+        return Steps({name: step["outputs"] for name, step in steps.items()})
 
     def step(self, kind: str, /, **keys: Any) -> Call[Outputs]:
         """Run any step of a document, with its keys; returns its outputs. For a key that is a word of Python add an

@@ -32,6 +32,13 @@ MISTAKES = {
     "a misspelt system": (
         {"cluster.sh": CLUSTER}, ["--system", "comand"], 2, ["the system 'comand'; did you mean 'command'?"],
     ),
+    "the name of a tool": (
+        {"compose.yaml": COMPOSE}, ["--system", "docker-compose"], 2,
+        ["cannot begin with the system 'docker-compose'; write `--system compose`"],
+    ),
+    "the name of another tool": (
+        {"main.tf": ""}, ["--system", "tofu"], 2, ["the system 'tofu'; write `--system terraform`"],
+    ),
     "a system without its files": (
         {"ship.sh": "#!/bin/sh\n"}, ["--system", "command"], 2,
         ["no deployment of the system 'command' in .", "a program with the verbs `deploy` and `destroy`"],

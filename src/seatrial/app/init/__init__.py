@@ -93,13 +93,26 @@ def begin(folder: Path, *, system: str = "", ci_server: str = "") -> str:
     return "\n".join([*told, *notes, *files.lines, *asks, "", "next:", *enter]) + NEXT
 
 
+TOOLS = {
+    "ansible": ("ansible-playbook", "playbook"),
+    "command": ("bash", "sh", "shell", "script", "make", "makefile", "task", "npm"),
+    "compose": ("docker", "docker compose", "docker-compose", "podman", "podman-compose"),
+    "github-actions": ("actions", "github", "workflow"),
+    "kubernetes": ("helm", "k8s", "kubectl", "manifests"),
+    "terraform": ("opentofu", "tf", "tofu"),
+}
+"""A system to names of tools that people write in its place."""
+
+
 def _chosen(folder: Path, system: str) -> tuple[str, Recognised | None, list[str]]:
     """The kind of the deployment in the folder, its beginning of a scenario, and what there is to say about it."""
     registry = find(folder).registry(())
     known = {name: registry.get("system", name) for name in registry.names("system")}
     able = [name for name, factory in known.items() if issubclass(factory, Recognises)]
     if system and system not in (*able, THE_SAMPLE):
-        raise UsageError(f"`init` cannot begin with the system {system!r}; {nearest(system, [*able, THE_SAMPLE])}")
+        meant = next((name for name, tools in TOOLS.items() if system.lower() in tools and name in able), "")
+        hint = f"write `--system {meant}`" if meant else nearest(system, [*able, THE_SAMPLE])
+        raise UsageError(f"`init` cannot begin with the system {system!r}; {hint}")
     found = dict(_recognised(registry, able, folder))
     shown = ", ".join(f"{name} ({', '.join(one.files)})" for name, one in found.items())
     if system == THE_SAMPLE:

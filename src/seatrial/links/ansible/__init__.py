@@ -12,6 +12,7 @@ from pathlib import Path
 from seatrial.errors import CannotTell, Overrun, StepFailed, ToolMissing
 from seatrial.links import process
 from seatrial.links.ansible.events import Events
+from seatrial.links.ansible.modules import meant
 from seatrial.links.inventory.sources import said
 from seatrial.links.output import beginning, end
 from seatrial.links.paths import shown
@@ -45,7 +46,7 @@ _VERSION = re.compile(r"(?:core |ansible-playbook )(\d+)\.(\d+)")
 _NO_CONFIGURATION = "config file = None"
 _VAULT = re.compile(r"vault|decrypt", re.IGNORECASE)
 
-_NOT_INSTALLED = re.compile(r"couldn't resolve module/action|the role '[^']*' was not found")
+_NOT_INSTALLED = re.compile(r"couldn't resolve module/action(?: '(?P<module>[^']*)')?|the role '[^']*' was not found")
 """What Ansible says of a collection or a role that this machine lacks, or whose name is misspelt."""
 
 REQUIREMENTS = ("requirements.yml", "collections/requirements.yml", "roles/requirements.yml")
@@ -176,10 +177,12 @@ def judge(call: Playbooks, done: Finished, events: Events, where: str) -> None:
         raise CannotTell(text, evidence=evidence)
     if events.failures is None or not done.ok:
         text = f"{what} {done.ended}: {beginning(said(done), 500)}{where}"
-        if _NOT_INSTALLED.search(said(done)):
+        if lacks := _NOT_INSTALLED.search(said(done)):
+            near = meant(lacks["module"] or "")
             listed = next((name for name in REQUIREMENTS if (Path(call.cwd) / name).is_file()), "")
             named = f"-r {listed}`" if listed else "NAME`, or `ansible-galaxy collection install NAME`"
-            raise ToolMissing(f"{text}; is it installed? `ansible-galaxy install {named}", evidence=evidence)
+            hint = f"did you mean {near!r}? Else: is" if near else "is"
+            raise ToolMissing(f"{text}; {hint} it installed? `ansible-galaxy install {named}", evidence=evidence)
         if done.exit_code == BAD_OPTIONS or _VAULT.search(said(done)):
             raise CannotTell(text, evidence=evidence)  # it says nothing of the product
         raise StepFailed(text, evidence=evidence)

@@ -146,6 +146,14 @@ def require_readable(paths: Sequence[Path], playbooks: Path, *, all_nodes: bool)
         raise CannotTell(f"{', '.join(map(str, paths))}: the inventory has no hosts")
 
 
+def hosts_in(paths: Sequence[Path]) -> tuple[str, ...] | None:
+    """The hosts of these inventories; None: only Ansible can tell."""
+    try:
+        return tuple(ansible_sources.tree_of(paths).hosts)
+    except Wrong:
+        return None
+
+
 def missing_from(paths: Sequence[Path], pattern: str) -> tuple[list[str], list[str]]:
     """The names in a pattern of hosts, such as `web:!old`, that no group or host of these inventories has, and the
     names that they have. Both are empty where only Ansible can say that."""

@@ -22,7 +22,7 @@ from seatrial.registry import system
 from seatrial.spi import Context, Finished, Powers, Recognised
 from seatrial.spi.output import cleanup_output
 from seatrial.systems.ansible.calls import Calls, recorded
-from seatrial.systems.ansible.settings import AnsibleSettings, problems
+from seatrial.systems.ansible.settings import AnsibleSettings, misspelt, problems, written_hosts
 from seatrial.systems.ansible.variables import private_file
 from seatrial.systems.machines import DEPLOYMENT, IN_GUEST, GivenMachines
 from seatrial.systems.settings import DEADLINES, MINUTES_20, fill
@@ -75,6 +75,18 @@ class AnsibleSystem(GivenMachines):
     def check_suite(cls, suite: Suite, environment: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], str, str]]:
         """What cannot work, by the playbooks and the inventory."""
         yield from problems(suite.system.settings, suite.system.folder)
+
+    @classmethod
+    def warnings(cls, suite: Suite) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Modules with misspelt names."""
+        for verb, said in misspelt(suite.system.settings, suite.system.folder):
+            yield ("system", verb), said
+
+    @classmethod
+    def node_names_in(cls, settings: AnsibleSettings, folder: Path) -> Mapping[str, str] | None:
+        """The hosts of the inventory, as far as its text shows them."""
+        names = tuple(settings.nodes) or written_hosts(settings, folder)
+        return None if names is None else dict.fromkeys(names, "")
 
     @classmethod
     def parameter_names(cls, suite: Suite) -> Collection[str] | None:

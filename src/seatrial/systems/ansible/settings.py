@@ -10,7 +10,7 @@ from typing import Any
 
 from seatrial.errors import CannotTell, nearest
 from seatrial.links import inventory
-from seatrial.links.ansible import configuration
+from seatrial.links.ansible import configuration, modules
 from seatrial.links.paths import shown
 from seatrial.model.values import Duration, FileNames
 from seatrial.systems.machines.settings import MachineSettings
@@ -120,6 +120,35 @@ def problems(settings: AnsibleSettings, documents: Path) -> Iterator[Wrong]:
             for name in unknown:
                 text = f"no group or host of {', '.join(sources)} is named {name!r}"
                 yield ("hosts",), text, nearest(name, known, what="groups and hosts")
+
+
+def written_hosts(settings: AnsibleSettings, documents: Path) -> tuple[str, ...] | None:
+    """The nodes, as far as the files of the inventory show them."""
+    sources = names_of(settings.inventory)
+    if settings.creates_machines or settings.hosts != "all" or any(map(_open, (*sources, settings.folder))):
+        return None
+    files = [documents / settings.folder / name for name in sources]
+    return inventory.hosts_in(files) if all(file.exists() for file in files) else None
+
+
+def misspelt(settings: AnsibleSettings, documents: Path) -> Iterator[tuple[str, str]]:
+    """Verb and words for each task of the playbooks whose module is probably misspelt."""
+    for verb in VERBS:
+        for name in names_of(getattr(settings, verb)):
+            file = documents / settings.folder / name
+            if not _open(str(name) + settings.folder) and file.is_file() and not _unusable(file):
+                for line, module, near in _modules(file):
+                    yield verb, f"{shown(file)}:{line}: Ansible has no module {module!r}; did you mean {near!r}?"
+
+
+def _modules(playbook: Path) -> Iterator[tuple[int, str, str]]:
+    """Line, name and probable name of each module with a full name that ansible-core does not have."""
+    import yaml
+
+    for event in yaml.parse(playbook.read_text(encoding="utf-8"), yaml.SafeLoader):
+        name = event.value if isinstance(event, yaml.ScalarEvent) else ""
+        if name.startswith(modules.COLLECTION) and (near := modules.meant(name)):
+            yield (event.start_mark.line + 1 if event.start_mark else 1), name, near
 
 
 def _locked(settings: AnsibleSettings, folder: Path) -> Iterator[Wrong]:
