@@ -53,6 +53,8 @@ def attempt(folder: Path, said: str, kind: type[Exception] = CannotTell, **setti
 
 
 def test_an_instance_has_its_disks_labels_and_rules_and_they_go_with_it(google, tmp_path):
+    place = {"google_project": "seatrial-test"}
+
     async def scenario():
         async with trial(tmp_path) as ctx:
             with pytest.raises(CannotTell, match="did not let us in within 2 s"):
@@ -64,7 +66,12 @@ def test_an_instance_has_its_disks_labels_and_rules_and_they_go_with_it(google, 
             assert sorted(disk.document["sizeGb"] for disk in disks) == ["20", "3"]
             assert all(disk.document["labels"] == made.document["labels"] for disk in disks)
             assert sum("/firewalls/" in path for path in ours(google)) == 2
-            assert {one.kind for one in await ctx.provider.find(ctx.run_id)} == {"node", "firewall"}
+            found = await ctx.provider.find(ctx.run_id)
+            assert {one.kind for one in found} == {"node", "firewall"}
+            assert found[0].detail.items() >= {"project": ctx.labels()["seatrial.project"], **place}.items()
+            for resource in found:
+                await ctx.provider.destroy(resource)
+            assert await ctx.provider.find(ctx.run_id) == []
 
     asyncio.run(scenario())
     assert ours(google) == []
@@ -177,7 +184,7 @@ def test_a_list_that_lacks_a_zone_is_no_word_about_what_is_in_it(google, monkeyp
 
 
 def test_what_another_project_or_account_does_not_show_is_not_gone(google):
-    detail = {"machine": "seatrial-t0123456789-n11", "node": "n11", "project": "elsewhere"}
+    detail = {"machine": "seatrial-t0123456789-n11", "node": "n11", "google_project": "elsewhere"}
     record = Resource(kind="node", name="t0123456789-n11", owner="provider:gcp", run="r", trial="t0123456789",
                       detail=detail)  # fmt: skip
     google.plants.rights_missing.add("compute.instances.list")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from seatrial.providers.clouds.calls import Calls
 from seatrial.providers.clouds.provider import CloudProvider
 from seatrial.providers.clouds.settings import parameter_names
 from seatrial.providers.clouds.tags import Tagging
+from seatrial.providers.clouds.vendor import Cloud
 from seatrial.providers.gcp.engine import ComputeEngine
 from seatrial.providers.gcp.session import ANSWER, REMEDY, Session
 from seatrial.providers.gcp.settings import GoogleSettings
@@ -26,6 +28,10 @@ class GoogleCloud(CloudProvider):
     parameter_names = parameter_names("gcp")
 
     Settings: ClassVar[type[Any]] = GoogleSettings
+
+    async def cloud(self, place: Mapping[str, object] | None = None) -> Cloud:
+        """Google's project has a name of its own in records: their `project` is the one of Seatrial."""
+        return await super().cloud({**(place or {}), "project": (place or {}).get("google_project", "")})
 
     async def connect(self, settings: GoogleSettings) -> ComputeEngine:
         """The project, by Google's own search for credentials."""

@@ -33,7 +33,7 @@ class ComputeEngine:
 
     def __init__(self, session: Session, calls: Calls, settings: GoogleSettings) -> None:
         self._session, self._calls, self._settings = session, calls, settings
-        self.place: Mapping[str, str] = {"project": session.project}
+        self.place: Mapping[str, str] = {"google_project": session.project}
         self._own = f"projects/{session.project}"
 
     @property
