@@ -141,6 +141,8 @@ class Node:
             "clusterDNS": ["10.96.0.10"],
             "podLogsDir": str(folder / "logs"),
             "volumePluginDir": str(folder / "plugins"),
+            # The disk is the machine's: removing images frees nothing of it, and no registry gives them back.
+            "imageGCHighThresholdPercent": 100,
             "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
         }
         (folder / "kubelet.yaml").write_text(json.dumps(kubelet))

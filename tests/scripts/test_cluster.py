@@ -58,6 +58,14 @@ def test_nobody_without_a_certificate_may_ask_anything(cluster):
     assert subprocess.run(asked, capture_output=True, text=True, check=True).stdout == "403"
 
 
+def test_a_node_removes_no_images_when_the_disk_of_the_machine_is_nearly_full(cluster, tool):
+    kubectl = tool("kubernetes").with_name("kubectl")
+    for node in ("n1", "n2"):
+        asked = [kubectl, "--kubeconfig", cluster.kubeconfig, "get", "--raw", f"/api/v1/nodes/{node}/proxy/configz"]
+        config = json.loads(subprocess.run(asked, capture_output=True, text=True, check=True).stdout)["kubeletconfig"]
+        assert config["imageGCHighThresholdPercent"] == 100, "at 100 the kubelet does not collect them"
+
+
 def test_a_program_can_be_killed_and_started_and_the_whole_is_gone_at_the_end(place):
     own = Cluster(place / "own", nodes=1)
     own.start()
