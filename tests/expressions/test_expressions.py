@@ -195,6 +195,12 @@ def test_what_is_not_there_is_told_before_the_run(text: str, word: str) -> None:
     assert word in problems[0][0]
 
 
+def test_braces_within_a_cel_string_are_refused_because_nothing_fills_them_in():
+    ((message, hint),) = check("steps.deploy.outputs.ip == 'at ${{ trial.id }}'", scope())
+    assert message.endswith("`${{ }}` is not filled in within a CEL string")
+    assert "'before ' + trial.id" in hint
+
+
 def test_the_secrets_that_are_asked_for_are_noted() -> None:
     here = scope()
     check_template("a ${{ secrets.KEY }} b", here)

@@ -187,6 +187,9 @@ def _syntax(text: str) -> list[tuple[str, str]]:
         why = next((line for line in str(error).splitlines() if "ERROR" in line), str(error))
         why = why.partition("Syntax error: ")[2] or why.partition("ERROR: ")[2] or why
         return [(f"`{text}` is not a CEL expression: {why[:160]}", "see https://cel.dev for the language")]
+    if "${{" in text:
+        hint = "write 'before ' + trial.id instead; for the braces themselves '$' + '{{'"
+        return [(f"`{text}`: `${{{{ }}}}` is not filled in within a CEL string", hint)]
     for literal in _PATTERN.findall(text):
         try:
             program(f"''.matches({literal})").execute({})
