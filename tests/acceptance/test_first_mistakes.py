@@ -92,6 +92,8 @@ IN_ANSIBLE: dict[str, Mistake] = {
     "the key has another name": (
         ANSIBLE.replace("  deploy:", "  playbook:"), {}, "unknown key 'playbook' of system 'ansible'",
         "system 'ansible' needs the key 'deploy'"),
+    "the rule has another name": (
+        more(ANSIBLE, "rule: majorty"), {}, "3:9: unknown rule 'majorty'", "did you mean 'majority'? rules: all"),
     "the playbook has another name": (
         ANSIBLE.replace("deploy: site.yml", "deploy: main.yml"), {}, "4:11: there is no playbook 'main.yml' in 'site'",
         "files here: remove.yml, site.yml"),
@@ -155,7 +157,13 @@ PATTERNS = ("web", "web:!localhost", "web1,all", "w*:&web", "~w.*", "web[0]", "$
 
 
 @pytest.mark.parametrize(
-    "document", [TERRAFORM, ANSIBLE, *(more(ANSIBLE, f"hosts: '{pattern}'") for pattern in PATTERNS)]
+    "document",
+    [
+        TERRAFORM,
+        ANSIBLE,
+        *(more(ANSIBLE, f"hosts: '{pattern}'") for pattern in PATTERNS),
+        *(more(ANSIBLE, f"rule: {rule}") for rule in ("any", "healthy >= total - 1", "healthy >= parameters.needed")),
+    ],
 )
 def test_without_a_mistake_there_is_no_problem(document: str, tmp_path: Path) -> None:
     assert checked(tmp_path, document, {})[0] == 0

@@ -119,6 +119,18 @@ BAD: list[tuple[str, Any, str, str]] = [
     ("a wrong key deep in a system",
      "provider: t_strong\nsystem:\n  kind: t_system\n  inner: {size: x}\nsteps: [{step: t_nothing}]\n",
      "suite.yaml:4:17", "whole number"),
+    ("a misspelt rule of the whole",
+     "system:\n  kind: processes\n  rule: majorty\n  service: {command: [x]}\n"
+     "  health: {http: 'http://x'}\nsteps: [{step: t_nothing}]\n",
+     "suite.yaml:3:9", "unknown rule 'majorty'\n    did you mean 'majority'? rules: all, any, majority, or CEL"),
+    ("a name that no rule has",
+     "system:\n  kind: processes\n  rule: heathy >= 2\n  service: {command: [x]}\n"
+     "  health: {http: 'http://x'}\nsteps: [{step: t_nothing}]\n",
+     "suite.yaml:3:9", "unknown variable 'heathy'\n    did you mean 'healthy'?"),
+    ("a name of `states` in a rule",
+     "system:\n  kind: processes\n  rule: state == 'x'\n  service: {command: [x]}\n"
+     "  health: {http: 'http://x'}\nsteps: [{step: t_nothing}]\n",
+     "suite.yaml:3:9", "unknown variable 'state'"),
     ("a name the system does not fill in",
      "provider: t_strong\nsystem: {kind: t_system, url: '${{ nod.name }}'}\nsteps: [{step: t_nothing}]\n",
      "suite.yaml:2:31", "'node'"),

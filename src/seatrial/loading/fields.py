@@ -21,7 +21,7 @@ from seatrial.loading.site import Plans, Site, Trial, shown
 from seatrial.loading.suite_keys import RetryKeys
 from seatrial.model.frozen import frozen
 from seatrial.model.scenario import CheckPlan, Retry, StepPlan
-from seatrial.model.values import Argv, Duration, Expression, FileNames, Names, Pattern, Range
+from seatrial.model.values import Argv, Duration, Expression, FileNames, Names, Pattern, Range, Rule
 from seatrial.spi import ChecksFields
 
 
@@ -225,6 +225,7 @@ _PLAIN: dict[object, Shape] = {
     Duration: shapes.Span(),
     Expression: shapes.Formula(),
     Pattern: shapes.Regular(),
+    Rule: shapes.OfTheWhole(),
     StepPlan: shapes.Plans("step"),
     CheckPlan: shapes.Plans("check"),
     Retry: Again(),

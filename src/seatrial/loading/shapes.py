@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from seatrial.errors import nearest
-from seatrial.expressions import Deferred, strip, templated
+from seatrial.expressions import NAMES, Deferred, strip, templated
 from seatrial.loading.read.positions import Place
 from seatrial.loading.site import Site, Trial, shown
+from seatrial.model.cluster import RULES
 from seatrial.model.frozen import frozen
 from seatrial.model.values import duration
 from seatrial.model.written import WrittenFloat, WrittenInt, plain_number
@@ -171,6 +172,29 @@ class Formula:
 
     def schema(self, refs: Callable[[type[Any]], Schema]) -> Schema:
         return {"type": ["string", "boolean"]}
+
+
+_NUMBERS_OF_NODES = ("healthy", "total")
+
+
+class OfTheWhole:
+    """The rule by which the whole works: a name, or CEL over the numbers of nodes."""
+
+    allowed = f"{', '.join(RULES)}, or CEL over healthy and total"
+
+    def read(self, value: Any, place: Place, site: Site) -> Any:
+        text = TEXT.read(value, place, site)
+        if not isinstance(text, str) or text in RULES or to_be_filled(text, site):
+            return text
+        if text.isidentifier() and text not in (*_NUMBERS_OF_NODES, *NAMES, "true", "false"):
+            hint = nearest(text, RULES, what="rules")
+            site.problem(place, f"unknown rule {text!r}", f"{hint}, or CEL over healthy and total: healthy >= 2")
+        else:
+            site.formula(text, place, _NUMBERS_OF_NODES)
+        return text
+
+    def schema(self, refs: Callable[[type[Any]], Schema]) -> Schema:
+        return TEXT.schema(refs)
 
 
 class Regular:

@@ -79,8 +79,8 @@ class Site:
     def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
         """Record a problem."""
 
-    def formula(self, text: str, place: Place) -> None:
-        """Check an expression."""
+    def formula(self, text: str, place: Place, names: tuple[str, ...] | None = None) -> None:
+        """Check an expression; `names`: its additional names, if not those of the class."""
 
     def plans(self, kind: str, value: object, place: Place) -> Plans:
         """Compile child steps, or checks."""
@@ -104,17 +104,17 @@ class Trial(Site):
     def __init__(self, site: Site) -> None:
         self.site, self.bound = site, site.bound
         self.problems: list[tuple[Place, str, str, bool]] = []
-        self.formulas: list[tuple[str, Place]] = []
+        self.formulas: list[tuple[str, Place, tuple[str, ...] | None]] = []
 
     def replay(self) -> None:
         """Hand them to the site."""
         for place, message, hint, key in self.problems:
             self.site.problem(place, message, hint, key=key)
-        for text, place in self.formulas:
-            self.site.formula(text, place)
+        for text, place, names in self.formulas:
+            self.site.formula(text, place, names)
 
-    def formula(self, text: str, place: Place) -> None:
-        self.formulas.append((text, place))
+    def formula(self, text: str, place: Place, names: tuple[str, ...] | None = None) -> None:
+        self.formulas.append((text, place, names))
 
     def problem(self, place: Place, message: str, hint: str = "", *, key: bool = False) -> None:
         self.problems.append((place, message, hint, key))

@@ -119,6 +119,14 @@ def majority(healthy: int, total: int) -> bool:
     return healthy * 2 > total
 
 
+RULES: Mapping[str, Callable[[int, int], bool]] = {
+    "majority": majority,
+    "all": lambda healthy, total: healthy == total,
+    "any": lambda healthy, total: healthy > 0,
+}
+"""Name to rule over the numbers of healthy nodes and of all."""
+
+
 def service_of(nodes: Mapping[str, NodeHealth]) -> Reading[Health]:
     """The service answers when its part on any node does."""
     on = [health.parts for health in nodes.values() if health.power.value not in (*OFF, PowerState.UNREACHABLE)]

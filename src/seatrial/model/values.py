@@ -19,6 +19,7 @@ __all__ = [
     "Names",
     "Pattern",
     "Range",
+    "Rule",
     "WaitFor",
     "argv_of",
     "duration",
@@ -30,6 +31,9 @@ Duration = NewType("Duration", float)
 
 Expression = NewType("Expression", str)
 """A CEL expression."""
+
+Rule = NewType("Rule", str)
+"""A name of `cluster.RULES`, or CEL over `healthy` and `total`."""
 
 Pattern = NewType("Pattern", str)
 """A regular expression of Python, for `ctx.search`."""

@@ -104,7 +104,7 @@ class _Site(DocumentSite):
         self.places.append(place)
         DocumentSite.problem(self, place, message, hint, key=key)
 
-    def formula(self, text: str, place: Place) -> None:
+    def formula(self, text: str, place: Place, names: tuple[str, ...] | None = None) -> None:
         """Keep an expression for later."""
         self.formulas.append((text, place))
 

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from seatrial.errors import SeatrialError
-from seatrial.model.cluster import ClusterStatus, NodeHealth, cluster_status, majority
+from seatrial.model.cluster import RULES, ClusterStatus, NodeHealth, cluster_status
 from seatrial.model.reading import Health, Reading, Source, absent, concluded, measured, remembered
 from seatrial.spi import Context
 from seatrial.spi.context import is_true
-
-RULES: Mapping[str, Callable[[int, int], bool]] = {
-    "majority": majority,
-    "all": lambda healthy, total: healthy == total,
-    "any": lambda healthy, total: healthy > 0,
-}
-
 
 EXPRESSION_NAMES = ("json", "body", "status", "exit_code", "members", "healthy", "total", "state")
 """Names for the expressions in the settings of probes, rules and states."""

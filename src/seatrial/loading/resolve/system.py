@@ -134,8 +134,9 @@ class _SystemSite(Site):
             used_services=self.used_services,
         )  # fmt: skip
 
-    def formula(self, text: str, place: Place) -> None:
-        for message, hint in expressions.check(text, self._scope(traits(self.factory, SystemTraits).expression_names)):
+    def formula(self, text: str, place: Place, names: tuple[str, ...] | None = None) -> None:
+        names = traits(self.factory, SystemTraits).expression_names if names is None else names
+        for message, hint in expressions.check(text, self._scope(names)):
             self.problem(place, message, hint)
 
     def templates(self, value: Any) -> None:

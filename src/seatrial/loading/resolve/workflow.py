@@ -68,9 +68,9 @@ class Workflow(DocumentSite):
 
     # Methods of a site
 
-    def formula(self, text: str, place: Place) -> None:
+    def formula(self, text: str, place: Place, names: tuple[str, ...] | None = None) -> None:
         """Check an expression in a field."""
-        for message, hint in expressions.check(text, self.scope.with_names(*self.extras)):
+        for message, hint in expressions.check(text, self.scope.with_names(*(self.extras if names is None else names))):
             self.problem(place, message, hint)
         self.old_names(text, place)
 

@@ -7,7 +7,7 @@ from dataclasses import field
 from typing import Literal
 
 from seatrial.model.frozen import frozen
-from seatrial.model.values import Expression
+from seatrial.model.values import Expression, Rule
 from seatrial.systems.settings import DataSettings, Probe
 
 
@@ -36,7 +36,7 @@ class ComposeSettings:
     health: Mapping[str, Probe] = field(default_factory=dict)
     """Service to a probe of each of its nodes, beside the health check of the compose file. A service with neither is
     as healthy as its container is running."""
-    rule: str = "majority"
+    rule: Rule = Rule("majority")
     """`majority`, `all`, `any`, or CEL over `healthy` and `total`: whether the whole still works."""
     states: Mapping[str, Expression] = field(default_factory=dict)
     """More states: name to CEL over `members` (name to power, healthy, parts), `healthy`, `total`, `state`; the first

@@ -15,7 +15,7 @@ from seatrial.links.forge.runs.order import Dispatch, DispatchWithArtifacts, Ord
 from seatrial.links.forge.runs.repository import LITERAL, Place, find_place
 from seatrial.links.forge.runs.validation import Wrong, later, workflow_here, wrong_here
 from seatrial.links.forge.workflows.values import Unknown
-from seatrial.model.values import Argv, Duration, Expression
+from seatrial.model.values import Argv, Duration, Expression, Rule
 from seatrial.systems.github_actions.environments import problems
 from seatrial.systems.settings import DataSettings, Probe
 
@@ -109,7 +109,7 @@ class GithubActionsSettings:
     """How to check the service of a node; without it a node with a working link is healthy."""
     service_nodes: tuple[str, ...] = ()
     """The nodes (names as under `nodes`) with the service; default: all."""
-    rule: str = "majority"
+    rule: Rule = Rule("majority")
     """`majority`, `all`, `any`, or CEL over `healthy` and `total`: whether the whole still works."""
     states: Mapping[str, Expression] = field(default_factory=dict)
     """More states: name to CEL over `members`, `healthy`, `total`, `state`; the first true one is the state."""

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from seatrial.model.chart import Chart
 from seatrial.model.frozen import frozen
 from seatrial.model.service import wrong_port
-from seatrial.model.values import Expression
+from seatrial.model.values import Expression, Rule
 
 
 @frozen
@@ -91,7 +91,7 @@ class KubernetesSettings:
     debug_image: str = ""
     """The image of an ephemeral container for commands in pods whose image has no shell, such as `busybox:musl`. By
     default, such commands are unknown. It needs a statically linked shell."""
-    rule: str = "majority"
+    rule: Rule = Rule("majority")
     """`majority`, `all`, `any`, or CEL over `healthy` and `total`: whether the whole still works."""
     states: Mapping[str, Expression] = field(default_factory=dict)
     """More states: name to CEL over `members` (name to power, healthy, parts), `healthy`, `total`, `state`; the first

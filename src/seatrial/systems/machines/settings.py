@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from seatrial.model.values import Duration, WaitFor
+from seatrial.model.values import Duration, Rule, WaitFor
 from seatrial.systems.settings import DataSettings, Probe
 
 
@@ -17,7 +17,7 @@ class MachineSettings:
     proof: Probe | None = None
     """A real request to each node beside its probe under `health`; it must succeed too, to detect a service with a
     wrong health report."""
-    rule: str = "majority"
+    rule: Rule = Rule("majority")
     """`majority`, `all`, `any`, or CEL over `healthy` and `total`: whether the whole still works."""
     poll: Duration = Duration(1.0)
     """The first pause between looks while something is waited for; the pauses grow to ten times this."""

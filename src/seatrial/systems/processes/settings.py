@@ -7,7 +7,7 @@ from dataclasses import field
 
 from seatrial.model.frozen import frozen
 from seatrial.model.resource import require_label
-from seatrial.model.values import Argv, Duration, Expression
+from seatrial.model.values import Argv, Duration, Expression, Rule
 from seatrial.systems.settings import FIVE, NONE, TWO, DataSettings, HttpParts, Probe
 
 
@@ -78,7 +78,7 @@ class ProcessSettings:
     """Port name to number; 0: Seatrial leases a free one."""
     peer: str = ""
     """A template per node; all nodes' together, joined by commas, are `${{ cluster.peers }}`."""
-    rule: str = "majority"
+    rule: Rule = Rule("majority")
     """`majority`, `all`, `any`, or CEL over `healthy` and `total`: whether the whole still works."""
     leader: RoleSettings | None = None
     """How to find the leader; then `leader` selects it, as in `target_node: leader`."""
