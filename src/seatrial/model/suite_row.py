@@ -11,12 +11,10 @@ STEPS = "workflow_steps"
 
 
 class SuiteRow(dict[str, Any]):
-    """An object of `results.json`. Packed, it unpacks its steps at each look: the look is a copy."""
+    """An object of `results.json`."""
 
-    @property
-    def packed(self) -> bool:
-        """Whether its steps are packed."""
-        return type(super().__getitem__(STEPS)) is bytes
+    packed = False
+    """Whether its steps are packed."""
 
     def pack(self, tree: StepTree) -> None:
         """Keep the steps in a twentieth of their memory."""
@@ -24,12 +22,20 @@ class SuiteRow(dict[str, Any]):
         import zlib
 
         self[STEPS] = zlib.compress(pickle.dumps(tree, pickle.HIGHEST_PROTOCOL), 1)
+        self.__class__ = _PackedRow
 
     def unpack(self) -> StepTree:
         """The steps as they were; they change in place from now on."""
         tree = _tree(super().__getitem__(STEPS))
+        self.__class__ = SuiteRow
         self[STEPS] = tree.top
         return tree
+
+
+class _PackedRow(SuiteRow):
+    """It unpacks its steps at each look: the look is a copy. Only a packed row pays for that: there are many looks."""
+
+    packed = True
 
     def __getitem__(self, key: str) -> Any:
         return _shown(super().__getitem__(key))

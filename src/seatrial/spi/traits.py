@@ -6,6 +6,7 @@ Only this module asks a plugin for an attribute by name. Optional methods are pr
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import TypeVar
 
@@ -16,8 +17,12 @@ from seatrial.spi.system import SystemTraits
 
 Traits = TypeVar("Traits", StepTraits, CheckTraits, ProviderTraits, SystemTraits)
 
+_NAMES: Mapping[type, Sequence[str]] = {
+    kind: [one.name for one in fields(kind)] for kind in (StepTraits, CheckTraits, ProviderTraits, SystemTraits)
+}
+"""Asked twice for each step of a run."""
+
 
 def traits(plugin: object, kind: type[Traits]) -> Traits:
     """The traits of a plugin or of its class."""
-    said = {one.name: getattr(plugin, one.name) for one in fields(kind) if hasattr(plugin, one.name)}
-    return kind(**said)
+    return kind(**{name: getattr(plugin, name) for name in _NAMES[kind] if hasattr(plugin, name)})
