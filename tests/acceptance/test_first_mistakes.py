@@ -109,6 +109,9 @@ IN_ANSIBLE: dict[str, Mistake] = {
     "an address is a template": (
         ANSIBLE, {"site/hosts.ini": "[web]\nweb1 ansible_host={{ip}}\n"},
         "hosts.ini:2: ansible_host of web1 is the template '{{ip}}'", "write the value itself"),
+    "the connection has another name": (
+        ANSIBLE, {"site/hosts.ini": "[web]\nweb1 ansible_connection=podmna\n"},
+        "hosts.ini:2: web1 has the connection 'podmna'", "did you mean 'podman'? ways in: ssh, local, docker"),
     "the inventory is empty": (
         ANSIBLE, {"site/hosts.ini": "[web]\n"}, "hosts.ini: the inventory has no hosts", "6:14"),
     "the hosts are of no group": (

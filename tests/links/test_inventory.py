@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seatrial.errors import CannotTell
+from seatrial.errors import CannotTell, NeverTold
 from seatrial.links import inventory
 from seatrial.model.resource import Connection
 
@@ -114,6 +114,24 @@ def test_a_connection_of_ansible_is_a_way_in(variables, connection):
     assert node.connection == connection
     assert bool(node.ssh) == (connection is None)
     assert node.proves_itself
+
+
+@pytest.mark.parametrize(
+    ("word", "near"),
+    [("podmna", "podman"), ("containers.podman.podmna", "podman"), ("lcoal", "local"), ("sssh", "ssh")],
+)
+def test_a_misspelt_connection_is_refused_for_good_with_the_nearest_one(word, near):
+    with pytest.raises(NeverTold, match=f"hosts:2: .* n11 has the connection '{word}'; did you mean '{near}'?"):
+        inventory.read(f"# hosts\nn11 ansible_connection={word}", "hosts", Path("/deploy"))
+
+
+@pytest.mark.parametrize(
+    "word", ["winrm", "libssh", "network_cli", "oc", "lxc", "lxd", "incus", "zone", "jail", "chroot", "aws_ssm", "psrp",
+             "community.general.machinectl", "community.docker.nsenter", "httpapi", "netconf", "buildah", "qubes"],
+)  # fmt: skip
+def test_a_connection_that_only_ansible_has_is_no_mistake(word):
+    (node,) = inventory.read(f"n11 ansible_connection={word}", "hosts", Path("/deploy"))
+    assert node.connection is not None
 
 
 def test_another_engine_than_the_default_is_refused_and_not_guessed():

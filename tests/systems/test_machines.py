@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shlex
 import time
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from tests.systems.fakes import Bare, FakeContext, settings
 
 from seatrial.errors import CannotTell, LinkRefused, NeverTold, Overrun, ToolMissing
+from seatrial.links import connection as connections
 from seatrial.model.cluster import PowerState
 from seatrial.model.reading import Health, Source
 from seatrial.spi import Need, Powers
@@ -128,6 +130,25 @@ def test_without_any_way_in_a_wait_ends_at_once_and_says_why(tmp_path) -> None:
         with pytest.raises(NeverTold, match=r"neither `health` nor `status` is declared.* no way into n11"):
             await until_running(ctx, 60)
         assert time.monotonic() - began < 20
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("connection", "why"),
+    [
+        ("podmna", "n11 has the connection 'podmna'; did you mean 'podman'?"),
+        ("winrm", "n11 cannot be reached by 'winrm'; allowed: ssh, local, docker, podman, kubectl"),
+    ],
+)
+@pytest.mark.parametrize("health", [{}, {"health": {"command": ["true"]}}], ids=["nothing measured", "a probe"])
+def test_a_way_in_that_does_not_exist_ends_a_wait_at_once(tmp_path, connection, why, health) -> None:
+    async def scenario() -> None:
+        ctx = context(tmp_path, inventory={"command": f"echo 'n11 ansible_connection={connection}'"}, **health)
+        ctx.link = lambda node: connections.link(node, ctx) or ctx.provider.link(node)
+        await ctx.system.deploy(ctx)
+        with pytest.raises(NeverTold, match=re.escape(why)):
+            await until_running(ctx, 60)
 
     asyncio.run(scenario())
 

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 ENGINES = ("docker", "podman")
 
-KINDS = (LOCAL, *ENGINES, KUBECTL)
-"""Ways in besides SSH."""
-
 
 def link(node: Node, ctx: Context) -> Link | None:
     """The link by the node's own connection, not yet used; None without one: then the provider has the link."""
@@ -34,8 +31,8 @@ def link(node: Node, ctx: Context) -> Link | None:
         return LocalLink(node.name, ctx, become=connection.become)
     if connection.kind == KUBECTL:
         return _into_pod(node.name, connection, ctx)
-    if connection.kind not in ENGINES:
-        return RefusedLink(f"{node.name} cannot be reached by {connection.kind!r}; allowed: ssh, {', '.join(KINDS)}")
+    if connection.unknown:
+        return RefusedLink(f"{node.name} {connection.unknown}")
     from seatrial.links.containers.exec import ExecLink
 
     user = "0" if connection.become else connection.user

@@ -40,6 +40,9 @@ class Resource:
 LOCAL = "local"
 KUBECTL = "kubectl"
 
+WAYS_IN = (LOCAL, "docker", "podman", KUBECTL)
+"""Ways in besides SSH."""
+
 
 @frozen
 class Connection:
@@ -68,6 +71,11 @@ class Connection:
     passing: bool = False
     """Whether other targets follow this one while the node stays, as the pods of a Deployment do: the silence of one
     says nothing about the node."""
+
+    @property
+    def unknown(self) -> str:
+        """Why there is no such way in; empty: there is."""
+        return "" if self.kind in WAYS_IN else f"cannot be reached by {self.kind!r}; allowed: ssh, {', '.join(WAYS_IN)}"
 
 
 @frozen

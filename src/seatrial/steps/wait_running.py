@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from seatrial.errors import CannotTell, NeverTold
 from seatrial.model.cluster import SAME_STATE, ClusterStatus, NodeHealth, PowerState
 from seatrial.model.reading import Health, Reading
+from seatrial.model.resource import Node
 from seatrial.spi import Context, Need, ShowsEvidence, gaps_of, status_of
 from seatrial.steps.power import none_failed
 from seatrial.steps.wait_until import NotYet, wait_until
@@ -35,6 +36,8 @@ async def until_running(ctx: Context, deadline: float) -> ClusterStatus:
             return status
         if suspects := {name for name, health in status.nodes.items() if health.power.value in NOT_SEEN_TO_RUN}:
             await none_failed(ctx, [node for node in await ctx.nodes() if node.name in suspects])
+        if not state:
+            _require_ways_in(await ctx.nodes())
         if not state and (gap := gaps_of(type(ctx.system), ctx.suite.system.settings).get(Need.SERVICE)):
             _links_answer(status, gap.why)
             ctx.log(f"every link answers; {gap.why}, so the state is unknown")
@@ -62,6 +65,13 @@ def _links_answer(status: ClusterStatus, why: str) -> None:
             raise NotYet(f"the link of {name} does not answer: {link.why}")
         if link is not None and not link.ok:
             raise CannotTell(f"the link of {name} could not be tried: {link.why}")
+
+
+def _require_ways_in(nodes: Sequence[Node]) -> None:
+    """NeverTold for a node with a way in that does not exist: another look cannot find it."""
+    for node in nodes:
+        if node.connection is not None and node.connection.unknown:
+            raise NeverTold(f"{node.name} {node.connection.unknown}")
 
 
 def _line(name: str, health: NodeHealth) -> str:

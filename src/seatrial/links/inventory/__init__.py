@@ -17,14 +17,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from seatrial.errors import CannotTell
+from seatrial.errors import CannotTell, NeverTold, closest
 from seatrial.links.inventory import ansible, ssh_config, terraform
 from seatrial.links.inventory import sources as ansible_sources
-from seatrial.links.inventory.groups import Hosts, Lined, OnlyAnsible, Tree, Wrong
+from seatrial.links.inventory.groups import Hosts, Lined, Misspelt, OnlyAnsible, Tree, Wrong
 from seatrial.links.inventory.terraform import TerraformNodes
 from seatrial.links.inventory.variable_files import FolderOfVariables, beside
 from seatrial.links.output import beginning
-from seatrial.model.resource import KUBECTL, LOCAL, Connection, Node
+from seatrial.model.resource import KUBECTL, LOCAL, WAYS_IN, Connection, Node
 
 STYLES = ("ini", "yaml", "json", "ssh_config")
 
@@ -89,7 +89,7 @@ def read(
         nodes = _nodes(_hosts(text, source, folder, style, where), folder)
     except Wrong as error:
         why = f"{_place(error, source)}: the inventory cannot be read as {style}: {error}"
-        raise CannotTell(why, evidence=_shown(text)) from None
+        raise _kind_of(error)(why, evidence=_shown(text)) from None
     if not nodes:
         raise CannotTell(f"{source}: the inventory has no nodes", evidence=_shown(text))
     return nodes
@@ -125,7 +125,7 @@ async def of_ansible(
             hosts = ansible_sources.own(sources, playbooks)
         nodes = _nodes(hosts, folder)
     except Wrong as error:
-        raise CannotTell(f"{_place(error, named)}: the inventory cannot be read: {error}") from None
+        raise _kind_of(error)(f"{_place(error, named)}: the inventory cannot be read: {error}") from None
     if not nodes:
         raise CannotTell(f"{named}: the inventory has no nodes")
     return nodes
@@ -172,6 +172,10 @@ def missing_from(paths: Sequence[Path], pattern: str) -> tuple[list[str], list[s
 def _place(error: Wrong, source: str) -> str:
     file = error.file or source
     return f"{file}:{error.line}" if error.line else file
+
+
+def _kind_of(error: Wrong) -> type[CannotTell]:
+    return NeverTold if isinstance(error, Misspelt) else CannotTell
 
 
 def _shown(text: str) -> str:
@@ -306,6 +310,10 @@ def _connection(name: str, variables: Lined, ssh: Mapping[str, object], folder: 
     kind = _CONNECTIONS.get(word.rpartition(".")[2], word)
     if kind == "ssh":
         return None
+    if kind not in WAYS_IN and (near := closest(kind.rpartition(".")[2], _CONNECTIONS, cutoff=0.75)):
+        why = f"{name} has the connection {word!r}; did you mean {near!r}? ways in: ssh, {', '.join(WAYS_IN)}"
+        file, line = variables.place("ansible_connection")
+        raise Misspelt(why, line, file)
     if unread := [key for key in _UNREAD if variables.get(key) not in (None, "")]:
         what = "pod; write what it says into the kubeconfig" if "kubectl" in unread[0] else "container"
         text = f"Seatrial does not read {unread[0]} of {name}; without it, it could reach another {what}"

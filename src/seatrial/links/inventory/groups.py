@@ -19,6 +19,10 @@ class OnlyAnsible(Wrong):
     """Something that only Ansible's own programs can read: a script, a plugin, a vault."""
 
 
+class Misspelt(Wrong):
+    """A misspelt word: reading the inventory again cannot help."""
+
+
 class Lined(dict[str, Any]):
     """A mapping with its line, and the file and line of each value."""
 
