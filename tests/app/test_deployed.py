@@ -86,6 +86,9 @@ async def test_nodes_powers_and_checks_are_steps_of_the_run(document: Path, tmp_
         assert cluster.outputs["deploy"]["nodes"] == ["n11", "n12"]
         with pytest.raises(UsageError, match="no step 'deplyo' that ended; did you mean 'deploy'"):
             cluster.outputs["deplyo"]
+        with pytest.raises(UsageError, match=r"the node n11 has no port 'clinet'; did you mean 'client'\? ports: "):
+            cluster["n11"].ports["clinet"]
+        assert cluster["n11"].ports.get("none") is None
         assert cluster.parameters == {"cluster_size": 2}
         said = await cluster["n11"].run("sh", "-c", "echo to be; echo or not >&2; exit 7")
         assert (said.exit_code, said.stdout, said.stderr, said.ok) == (7, "to be\n", "or not\n", False)
@@ -271,6 +274,14 @@ def test_plain_functions_use_the_same_cluster_and_each_call_waits(document: Path
     assert nothing_left(document)
     with pytest.raises(UsageError, match="the cluster is gone"):
         cluster.check("cluster_status")
+
+
+@on_a_loop
+async def test_an_await_in_a_plain_block_is_told_what_to_write(document: Path) -> None:
+    with pytest.raises(TypeError) as caught, seatrial.deployed(document, parameters={"cluster_size": 1}) as cluster:
+        await cluster.check("cluster_status")  # type: ignore[misc]
+    assert any("leave `await` out, or write `async with`" in note for note in caught.value.__notes__)
+    assert nothing_left(document)
 
 
 def test_an_interrupted_plain_block_is_cleaned_up(document: Path) -> None:

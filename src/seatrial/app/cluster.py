@@ -27,6 +27,17 @@ class Steps(dict[str, Any]):
         raise UsageError(f"the document has no step {name!r} that ended; {nearest(name, self, what='steps')}")
 
 
+class Ports(dict[str, int]):
+    """The ports of a node, by name."""
+
+    def __init__(self, node: Node) -> None:
+        super().__init__(node.ports)
+        self._node = node.name
+
+    def __missing__(self, name: str) -> int:
+        raise UsageError(f"the node {self._node} has no port {name!r}; {nearest(str(name), self, what='ports')}")
+
+
 class Call(Coroutine[Any, Any, T], Generic[T]):
     """A call to `await`. The cluster remembers the ones that were not: a check that nobody awaits has not looked."""
 
@@ -177,7 +188,7 @@ class ClusterNode:
     @property
     def ports(self) -> Mapping[str, int]:
         """Its ports, by name."""
-        return self._node.ports
+        return Ports(self._node)
 
     def run(
         self, *command: str, timeout: float = 60.0, input: str = "", env: Mapping[str, str] | None = None

@@ -42,6 +42,8 @@ NOT_YET = (
     "`cluster` in its block"
 )
 
+WITHOUT_AWAIT = "each call in a plain `with` returns when it is done: leave `await` out, or write `async with`"
+
 WAITS = ("wait",)
 """Steps that still belong to a deployment when they follow it."""
 
@@ -187,6 +189,8 @@ class Deployed:
     ) -> None:
         __tracebackhide__ = True
         assert self._blocking is not None
+        if isinstance(error, TypeError) and "await" in str(error):
+            error.add_note(WITHOUT_AWAIT)
         self._blocking.leave(error)
 
     def _run_ended(self, run: asyncio.Task[RunReport]) -> None:
