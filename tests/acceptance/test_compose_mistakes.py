@@ -54,6 +54,11 @@ def begun(project: Project, compose: str, change: tuple[str, str] | None = None)
             id="a misspelt service",
         ),
         pytest.param(
+            GOOD, ("checks: .*", "checks: [{check: http, url: \"http://${{ nodes.wbe.address }}/\"}]"),
+            "unknown node 'wbe'\n    did you mean 'web'? nodes: web\n",
+            id="a misspelt service in an expression",
+        ),
+        pytest.param(
             GOOD + "  debug: {image: web, profiles: [debug]}\n", ("target_node: any", "target_node: debug"),
             "unknown node 'debug'\n    the service debug is off: write `profiles: [debug]` into `system:`",
             id="a profile that is off",

@@ -209,6 +209,17 @@ BAD: list[tuple[str, Any, str, str]] = [
      "suite.yaml:5:61", "unknown check"),
     ("a check in JSON", json_step('{"step": "t_validate", "checks": ["t_up",\n  "t_upp"]}'), "a.json:3:3", "'t_up'"),
     ("a key in JSON", json_step('{"step": "t_nothing",\n\t"nope": 1}'), "a.json:3:2", "unknown key"),
+    ("an unknown node in an expression",
+     step("{step: t_validate, checks: [{check: t_http, url: \"http://${{ nodes.n1l.address }}/\"}]}"),
+     "suite.yaml:5:58", "unknown node 'n1l'\n    did you mean 'n13'? nodes: n11, n12, n13"),
+    ("an unknown node in that",
+     step("{step: t_validate, checks: [{check: t_http, url: x, that: \"nodes['n1l'].name == body\"}]}"),
+     "suite.yaml:5:67", "unknown node 'n1l'"),
+    ("an unknown node in an expression in one suite of two",
+     "provider: t_strong\ntest_suites:\n"
+     "  a: {workflow: [{step: set, values: {x: '${{ nodes.n12.address }}'}}]}\n"
+     "  b: {parameters: {cluster_size: 1}, workflow: [{step: set, values: {x: '${{ nodes.n12.address }}'}}]}\n",
+     "suite.yaml:4:73", "unknown node 'n12'"),
     ("an unknown node in the same check again",
      "provider: t_strong\ntest_suites:\n"
      "  a: {workflow: [{step: t_validate, checks: ['t_node:n12']}]}\n"

@@ -248,6 +248,28 @@ def test_a_node_that_only_some_combinations_have_is_refused_for_the_others(plan_
         plan_of(text)
 
 
+@pytest.mark.parametrize(
+    "step",
+    [
+        "{step: set, values: {x: '${{ nodes.n13.address }}'}}",
+        "{step: set, values: {x: '${{ parameters.cluster_size > 13 ? nodes.n24.address : nodes.n11.address }}'}}",
+        "{step: set, values: {x: '${{ has(nodes.n24) }}'}}",
+        "{step: set, values: {x: '${{ nodes.exists(name, name == vars.x) }}'}}",
+        "{step: set, if: parameters.cluster_size > 13, values: {x: '${{ nodes.n24.address }}'}}",
+        "{step: group, if: '\"n24\" in nodes', steps: [{step: set, values: {x: '${{ nodes.n24.address }}'}}]}",
+        "{step: set, values: {x: '${{ nodes[vars.x].address }}'}}",
+    ],
+)
+def test_nodes_in_expressions_that_may_be_there_are_not_refused(plan_of: Planner, step: str) -> None:
+    assert plan_of(ONE + f"parameters: {{cluster_size: 3}}\nvars: {{x: n11}}\nsteps: [{step}]\n").suites
+
+
+def test_a_step_after_one_with_an_if_has_its_nodes_checked(plan_of: Planner) -> None:
+    steps = "{step: set, if: 'true', values: {x: 1}}, {step: set, values: {x: '${{ nodes.n24.address }}'}}"
+    with pytest.raises(DocumentError, match="unknown node 'n24'"):
+        plan_of(ONE + f"steps: [{steps}]\n")
+
+
 @pytest.mark.parametrize("selector", ["n11", "n11, n13", "*", "any", "random:2", "leader"])
 def test_selectors_select(plan_of: Planner, selector: str) -> None:
     assert plan_of(ONE + f"steps: [{{step: t_crash, target_node: '{selector}'}}]\n").suites

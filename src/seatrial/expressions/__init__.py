@@ -23,6 +23,7 @@ from seatrial.expressions.scope import (
     Scope,
     check,
     check_template,
+    needed_nodes,
     renamed_outputs,
     with_old_names,
 )
@@ -30,6 +31,7 @@ from seatrial.expressions.text import Deferred, deferred, expressions, names_in,
 
 __all__ = [
     "CHECK_NAMES", "EXTRAS", "NAMES", "Deferred", "Scope", "as_text", "bind", "check", "check_template", "deferred",
-    "evaluate", "evaluate_apart", "expressions", "fill_apart", "fill_deferred", "late", "names_in", "plain",
-    "references", "renamed_outputs", "search", "slow_expressions", "strip", "templated", "texts", "with_old_names",
+    "evaluate", "evaluate_apart", "expressions", "fill_apart", "fill_deferred", "late", "names_in", "needed_nodes",
+    "plain", "references", "renamed_outputs", "search", "slow_expressions", "strip", "templated", "texts",
+    "with_old_names",
 ]  # fmt: skip

@@ -99,10 +99,21 @@ _ASKED = re.compile(r"""(["'])([A-Za-z_]\w*)\1\s+in\s+env\b""")
 """An optional environment variable: the expression first asks whether it is set."""
 
 
+_MAY_LACK = re.compile(r"\?|&&|\|\||\bhas\s*\(|\bin\s+nodes\b")
+"""In an expression that copes with a node that is not there."""
+
+
 def with_old_names(kind: str, outputs: Mapping[str, object]) -> dict[str, object]:
     """The outputs of a step, under their older names too."""
     old = RENAMED_OUTPUTS.get(kind, {})
     return {**{before: outputs[now] for before, now in old.items() if now in outputs}, **outputs}
+
+
+def needed_nodes(text: str) -> set[str]:
+    """The nodes that must be there for the expressions of a text; `text` is one expression, or has `${{ }}`."""
+    formulas = [hole.expression for hole in read(text).holes] if "${{" in text else [text]
+    needed = (path for formula in formulas if not _MAY_LACK.search(formula) for path in references(formula))
+    return {path[1] for path in needed if path[0] == "nodes" and len(path) > 1 and isinstance(path[1], str)}
 
 
 def renamed_outputs(text: str, scope: Scope) -> list[str]:

@@ -72,7 +72,7 @@ def hold(suite: Suite, merged: Merged, workflow: Workflow, provider: type[Any]) 
 
 def hold_steps(suite: Suite, merged: Merged, workflow: Workflow, provider: type[Any]) -> None:
     """The same for the steps alone."""
-    names = frozenset(_names(suite, Problems(), merged)) if workflow.selectors else frozenset()
+    names = frozenset(_names(suite, Problems(), merged)) if workflow.selectors or workflow.nodes else frozenset()
     if names:
         factory = suite.system.factory
         # Words selecting nodes by their current role, defined in the system's settings.
@@ -86,6 +86,10 @@ def hold_steps(suite: Suite, merged: Merged, workflow: Workflow, provider: type[
                 if word not in known | ANY_NODE and not _random(word):
                     hint = why_none.get(word) or nearest(word, known, what="nodes") + "; also *, any, random:N"
                     workflow.problem(place, f"unknown node {word!r}", hint)
+        for name, place in workflow.nodes:
+            if name not in names:
+                hint = why_none.get(name) or nearest(name, names, what="nodes")
+                workflow.problem(place, f"unknown node {name!r}", hint)
     for check, place in workflow.checks:
         for message, hint in check.check_system(suite.system.factory, suite.system.settings):
             workflow.problem(place, message, hint)

@@ -41,6 +41,8 @@ class Workflow(DocumentSite):
         self.steps: tuple[StepPlan, ...] = ()
         self.selectors: list[tuple[str, Place]] = []
         """Node selectors and their places, to validate for each suite."""
+        self.nodes: list[tuple[str, Place]] = []
+        """Nodes in expressions of steps without `if`, to validate for each suite."""
         self.checks: list[tuple[spi.ChecksSystem, Place]] = []
         """Ready checks to validate against the system of each suite."""
         self.rests: list[tuple[spi.RestsOn, str, Place]] = []
@@ -52,6 +54,8 @@ class Workflow(DocumentSite):
         """Written ports of this machine that a check asks."""
         self.extras: tuple[str, ...] = ()
         self.parents: list[Kind] = []
+        self._conditional = False
+        """Whether the step at hand, or one above it, has an `if`."""
         self.folder = document.folder
 
     def compile(self, raw: object, place: Place) -> None:
@@ -73,6 +77,7 @@ class Workflow(DocumentSite):
         for message, hint in expressions.check(text, self.scope.with_names(*(self.extras if names is None else names))):
             self.problem(place, message, hint)
         self.old_names(text, place)
+        self._needed_nodes(text, place)
 
     def plans(self, kind: str, value: object, place: Place) -> tuple[Any, ...]:
         """Compile checks, or steps: in sequence, or in parallel below `parallel`."""
@@ -101,6 +106,7 @@ class Workflow(DocumentSite):
             return None
         before, outer_extras, outer_scope = self.problems.count, self.extras, self.scope
         common = self._step_keys(kind, raw, place)
+        outer_conditional, self._conditional = self._conditional, self._conditional or bool(common["condition"])
         self.parents.append(kind)
         self.extras = kind.extras
         if kind.child_extras:
@@ -110,7 +116,7 @@ class Workflow(DocumentSite):
         self.parents.pop()
         if not ready:
             self._templates(kind, raw, place)
-        self.extras, self.scope = outer_extras, outer_scope
+        self.extras, self.scope, self._conditional = outer_extras, outer_scope, outer_conditional
         if "allow_failures" in kind.fields and "checks" in kind.fields:
             self._allow(fields, place)
         valid = self.problems.count == before
@@ -363,11 +369,16 @@ class Workflow(DocumentSite):
                         self.problem(where, message, hint)
                     if "${{" in text:
                         self.old_names(text, where)
+                        self._needed_nodes(text, where)
 
     def old_names(self, text: str, place: Place) -> None:
         """Warn of renamed names."""
         for warning in expressions.renamed_outputs(text, self.scope):
             self.problems.warn(self.document, place, warning)
+
+    def _needed_nodes(self, text: str, place: Place) -> None:
+        if not self._conditional and "nodes" in text:
+            self.nodes += ((name, place) for name in sorted(expressions.needed_nodes(text)))
 
     def _selectors(self, kind: Kind, fields: Mapping[str, Any], made: Any, place: Place) -> None:
         if made is not None and kind.names_nodes:
