@@ -100,7 +100,7 @@ _ASKED = re.compile(r"""(["'])([A-Za-z_]\w*)\1\s+in\s+env\b""")
 
 
 _MAY_LACK = re.compile(r"\?|&&|\|\||\bhas\s*\(|\bin\s+nodes\b")
-"""In an expression that copes with a node that is not there."""
+"""The marks of an expression over a node that may be missing."""
 
 
 def with_old_names(kind: str, outputs: Mapping[str, object]) -> dict[str, object]:
@@ -110,7 +110,7 @@ def with_old_names(kind: str, outputs: Mapping[str, object]) -> dict[str, object
 
 
 def needed_nodes(text: str) -> set[str]:
-    """The nodes that must be there for the expressions of a text; `text` is one expression, or has `${{ }}`."""
+    """The nodes required by the expressions of a text; `text` is one expression, or has `${{ }}`."""
     formulas = [hole.expression for hole in read(text).holes] if "${{" in text else [text]
     needed = (path for formula in formulas if not _MAY_LACK.search(formula) for path in references(formula))
     return {path[1] for path in needed if path[0] == "nodes" and len(path) > 1 and isinstance(path[1], str)}
