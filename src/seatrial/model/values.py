@@ -19,7 +19,6 @@ __all__ = [
     "Names",
     "Pattern",
     "Range",
-    "Rule",
     "WaitFor",
     "argv_of",
     "duration",
