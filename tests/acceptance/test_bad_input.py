@@ -95,7 +95,8 @@ def test_the_same_errors_are_one_json_document_for_a_program(project: Project) -
 
 
 def _said(text: str, folder: str, words: str) -> bool:
-    return any(words in line for line in text.splitlines() if line.startswith(folder))
+    told = words.replace("\n    ", " ")  # a message and its hint
+    return any(told in line for line in text.splitlines() if line.startswith(folder))
 
 
 def test_what_editors_and_habits_make_of_a_document_is_told_with_its_remedy(project: Project) -> None:
