@@ -52,6 +52,17 @@ MISTAKES = {
         {"ship.sh": "#!/bin/sh\ncase $1 in provision) ;; nuke) ;; esac\n"}, [], 0,
         ["found   no deployment", "the verbs `deploy` and `destroy`", "docs/guides/deployer.md"],
     ),
+    "a playbook with another name": (
+        {"playbook-prod.yml": "- hosts: all\n  tasks: []\n"}, [], 0,
+        ["found   no deployment", "playbook-prod.yml looks like a playbook", "rename it to deploy.yml"],
+    ),
+    "a compose file with another name": (
+        {"docker-stack.yaml": COMPOSE}, [], 0,
+        ["found   no deployment", "docker-stack.yaml looks like a compose file", "rename it to compose.yaml"],
+    ),
+    "a playbook that is not YAML": (
+        {"site.yml": "- hosts: all\n  tasks: [\n"}, [], 0, ["found   no deployment", "site.yml:3:1: invalid YAML"],
+    ),
     "nothing that removes": (
         {"deploy": "#!/bin/sh\necho up\n"}, [], 0,
         ["scenarios/command.yaml:7: the command that removes everything", "scenarios/command.yaml:8: what names"],

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import yaml
+
 from seatrial.app.project import find
 from seatrial.errors import UsageError
 from seatrial.links.paths import SETTINGS
@@ -23,6 +25,9 @@ LOOKED_FOR = (
     "        yourself: docs/guides/deployer.md",
 )
 """Said of a folder with files."""
+
+YAML_FILES, YAML_BYTES = 50, 200_000
+"""YAML files to look into, and the size of the largest: `init` stays quick in a folder full of data."""
 
 NOT_YET = {
     "Procfile": "a list of processes without a way to deploy and to remove them",
@@ -63,6 +68,7 @@ def without_deployment(folder: Path) -> Iterator[str]:
 
 def near_misses(folder: Path) -> Iterator[str]:
     """What may be a deployment, or what one looks like; nothing for an empty folder."""
+    yield from list(_yaml_files(folder))[:MOST]
     if scripts := list(_not_executable(folder))[:MOST]:
         yield "        Is it one of these scripts? Make it executable, and run `seatrial init` again:"
         yield from (f"        chmod +x {shlex.quote(str(script))}" for script in scripts)
@@ -79,3 +85,41 @@ def _not_executable(folder: Path) -> Iterator[Path]:
                 with suppress(OSError), file.open("rb") as text:
                     if named or text.read(2) == b"#!":
                         yield file
+
+
+def _yaml_files(folder: Path) -> Iterator[str]:
+    """The playbooks and compose files with another name than the usual, and the files that are not YAML."""
+    places = [folder, *(place for place in [folder / "playbooks"] if not place.is_symlink())]
+    files = [file for place in places for file in sorted(place.glob("*.y*ml"))]
+    for file in files[:YAML_FILES]:
+        name = file.relative_to(folder)
+        if file.is_symlink() or not file.is_file() or name.name.startswith((".", "seatrial.")):
+            continue
+        try:
+            if file.stat().st_size > YAML_BYTES:
+                continue
+            documents = list(yaml.compose_all(file.read_text(encoding="utf-8"), yaml.SafeLoader))
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else str(name)
+            yield f"        {place}: invalid YAML: {error.problem}. Correct it, and run `seatrial init` again."
+        except (OSError, ValueError, yaml.YAMLError, RecursionError):
+            continue  # not text: it is no deployment
+        else:
+            if documents and (meant := _meant(documents[0], str(name))):
+                yield f"        {name} looks like {meant}."
+
+
+def _meant(document: yaml.Node, name: str) -> str:
+    """What a document looks like, and the name to give its file; empty: like no deployment."""
+    plays = document.value if isinstance(document, yaml.SequenceNode) else ()
+    if any("hosts" in _keys(play) for play in plays):
+        return f"a playbook: if it deploys, rename it to deploy.yml, or write `deploy: {name}` with `kind: ansible`"
+    if "services" in _keys(document):
+        return f"a compose file: rename it to compose.yaml, or write `files: [{name}]` with `kind: compose`"
+    return ""
+
+
+def _keys(node: yaml.Node) -> set[object]:
+    pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+    return {key.value for key, _ in pairs if isinstance(key, yaml.ScalarNode)}
