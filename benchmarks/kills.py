@@ -98,12 +98,17 @@ WAYS: dict[str, tuple[int, Way]] = {
 """How it is killed, with its share."""
 
 
+def _project(folder: Path) -> tuple[Project, dict[str, str]]:
+    """A project with temporary files of its own, and its environment."""
+    project, temporary = Project(folder), folder / "tmp"
+    temporary.mkdir(parents=True)
+    return project, {**project.environment, "TMPDIR": str(temporary)}
+
+
 def length(place: Place, folder: Path) -> float:
     """Seconds of a run that nobody kills, at most those of the place: later signals would meet no run."""
-    project = Project(folder / f"whole-{place.name}")
-    (project.folder / "tmp").mkdir(parents=True)
+    project, environment = _project(folder / f"whole-{place.name}")
     write(place, project, random.Random(0))
-    environment = {**project.environment, "TMPDIR": str(project.folder / "tmp")}
     start = time.monotonic()
     run = project.start(*place.words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     run.wait(SLOWEST)
@@ -118,13 +123,11 @@ def kill(number: int, seed: str, place: Place, folder: Path, longest: float, *, 
     """Run the place's suites in a project of their own, kill that within `longest` seconds, clean, and compare the
     machine."""
     chance = random.Random(f"{seed}/{number}")
-    project = Project(folder / f"kill-{number}")
-    (project.folder / "tmp").mkdir(parents=True)
+    project, environment = _project(folder / f"kill-{number}")
     way = chance.choices([*WAYS], [share for share, _ in WAYS.values()])[0]
     if place.command == "preflight":
         way = "SIGKILL"
     done = Kill(number, place.name, way, chance.uniform(0.2, longest))
-    environment = {**project.environment, "TMPDIR": str(project.folder / "tmp")}
     before = Snapshot.take()
     done.escapes = write(place, project, chance)
     run = project.start(*place.words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -185,6 +185,28 @@ def kill_and_clean(
     return killed
 
 
+def kill_and_clean_elsewhere(
+    folder: Path,
+    make: Callable[[Project], Sequence[object]],
+    provider: str,
+    *,
+    record: int,
+    stands: Callable[[], bool],
+) -> None:
+    """Kill a run after a record of its ledger, and clean it from another project, which has no ledger of it; `stands`:
+    whether there was something to clean."""
+    first, second = Project(folder / "first"), Project(folder / "second")
+    for project in (first, second):
+        project.folder.mkdir()
+    (document,) = make(first)
+    make(second)
+    assert killed_at_record(first, str(document), record, when="after")
+    assert stands()
+    (run,) = (entry.name for entry in (first.folder / ".seatrial" / "runs").iterdir())
+    cleaned = second.seatrial("clean", "--provider", provider, "--run", run, timeout=600)
+    assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
+
+
 def kill_at_records(
     folder: Path,
     make: Callable[[Project], Sequence[object]],

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.acceptance.containers_project import SERVICE
-from tests.acceptance.harness import Project, kill_and_clean, killed_at_record, suite
+from tests.acceptance.harness import Project, kill_and_clean, kill_and_clean_elsewhere, suite
 
 from aws_server.calls import IMAGE, client, named
 from seatrial_stand_ins.aws import AwsServer
@@ -98,14 +98,7 @@ def test_killed_at_any_record_and_cleaned_nothing_is_left_in_the_account(
 def test_a_killed_run_is_cleaned_from_another_machine_by_its_tags_alone(
     tmp_path: Path, aws: AwsServer, strangers: None
 ) -> None:
-    first, second = Project(tmp_path / "first"), Project(tmp_path / "second")
-    for project in (first, second):
-        project.folder.mkdir()
-    (document,) = one_machine(first)
-    one_machine(second)
-    assert killed_at_record(first, str(document), 5, when="after")
-    assert any(id.startswith("i-") for id in left())
-    (run,) = (entry.name for entry in (first.folder / ".seatrial" / "runs").iterdir())
-    cleaned = second.seatrial("clean", "--provider", "aws", "--run", run, timeout=600)
-    assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
+    kill_and_clean_elsewhere(
+        tmp_path, one_machine, "aws", record=5, stands=lambda: any(id.startswith("i-") for id in left())
+    )
     assert left() == []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.acceptance.containers_project import SERVICE
-from tests.acceptance.harness import Project, kill_and_clean, killed_at_record, suite
+from tests.acceptance.harness import Project, kill_and_clean, kill_and_clean_elsewhere, suite
 
 from loopback.calls import named
 from seatrial_stand_ins.azure import AzureServer
@@ -101,16 +101,9 @@ def test_killed_at_any_record_and_cleaned_nothing_is_left_in_the_subscription(
 def test_a_killed_run_is_cleaned_from_another_machine_by_its_tags_alone(
     tmp_path: Path, azure: AzureServer, strangers: None
 ) -> None:
-    first, second = Project(tmp_path / "first"), Project(tmp_path / "second")
-    for project in (first, second):
-        project.folder.mkdir()
-    (document,) = one_machine(first)
-    one_machine(second)
-    assert killed_at_record(first, str(document), 5, when="after")
-    assert any("virtualmachines" in id for id in left(azure))
-    (run,) = (entry.name for entry in (first.folder / ".seatrial" / "runs").iterdir())
-    cleaned = second.seatrial("clean", "--provider", "azure", "--run", run, timeout=600)
-    assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
+    kill_and_clean_elsewhere(
+        tmp_path, one_machine, "azure", record=5, stands=lambda: any("virtualmachines" in id for id in left(azure))
+    )
     assert left(azure) == []
 
 

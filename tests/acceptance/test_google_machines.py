@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.acceptance.containers_project import SERVICE
-from tests.acceptance.harness import Project, kill_and_clean, killed_at_record, suite
+from tests.acceptance.harness import Project, kill_and_clean, kill_and_clean_elsewhere, suite
 
 from gcp_server.calls import AT, Client, ours
 from loopback.calls import named
@@ -72,14 +72,7 @@ def test_killed_at_any_record_and_cleaned_nothing_is_left_in_the_project(
 
 
 def test_a_killed_run_is_cleaned_from_another_machine_by_its_labels_alone(tmp_path: Path, google: GoogleServer) -> None:
-    first, second = Project(tmp_path / "first"), Project(tmp_path / "second")
-    for project in (first, second):
-        project.folder.mkdir()
-    (document,) = one_machine(first)
-    one_machine(second)
-    assert killed_at_record(first, str(document), 7, when="after")
-    assert any("/instances/" in path for path in ours(google))
-    (run,) = (entry.name for entry in (first.folder / ".seatrial" / "runs").iterdir())
-    cleaned = second.seatrial("clean", "--provider", "gcp", "--run", run, timeout=600)
-    assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
+    kill_and_clean_elsewhere(
+        tmp_path, one_machine, "gcp", record=7, stands=lambda: any("/instances/" in path for path in ours(google))
+    )
     assert ours(google) == []

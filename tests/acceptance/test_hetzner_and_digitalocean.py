@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.acceptance.containers_project import SERVICE
-from tests.acceptance.harness import Project, kill_and_clean, killed_at_record, suite
+from tests.acceptance.harness import Project, kill_and_clean, kill_and_clean_elsewhere, suite
 
 from seatrial_stand_ins.clouds.server import CloudServer
 from seatrial_stand_ins.clouds.things import Machine
@@ -106,16 +106,13 @@ def test_killed_at_any_record_and_cleaned_nothing_is_left_in_the_account(
 def test_a_killed_run_is_cleaned_from_another_machine_by_its_labels_alone(
     tmp_path: Path, vendor: str, server: CloudServer, strangers: None
 ) -> None:
-    first, second = Project(tmp_path / "first"), Project(tmp_path / "second")
-    for project in (first, second):
-        project.folder.mkdir()
-    (document,) = one_machine(first, vendor)
-    one_machine(second, vendor)
-    assert killed_at_record(first, str(document), 4 if vendor == "hetzner" else 6, when="after")
-    assert left(server)
-    (run,) = (entry.name for entry in (first.folder / ".seatrial" / "runs").iterdir())
-    cleaned = second.seatrial("clean", "--provider", vendor, "--run", run, timeout=600)
-    assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
+    kill_and_clean_elsewhere(
+        tmp_path,
+        lambda project: one_machine(project, vendor),
+        vendor,
+        record=4 if vendor == "hetzner" else 6,
+        stands=lambda: bool(left(server)),
+    )
     assert left(server) == []
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from seatrial.engine.cleanup import within
-from seatrial.links.connection import ENGINES
-from seatrial.model.resource import KUBECTL, LOCAL, Connection, Node
+from seatrial.model.resource import ENGINES, KUBECTL, LOCAL, Connection, Node
 from seatrial.spi import Context, EntersNodes, Provider
 
 SECONDS = 5.0

@@ -109,16 +109,20 @@ def with_old_names(kind: str, outputs: Mapping[str, object]) -> dict[str, object
     return {**{before: outputs[now] for before, now in old.items() if now in outputs}, **outputs}
 
 
+def _formulas(text: str) -> list[str]:
+    """The expressions of a text; `text` is one expression, or has `${{ }}`."""
+    return [hole.expression for hole in read(text).holes] if "${{" in text else [text]
+
+
 def needed_nodes(text: str) -> set[str]:
     """The nodes required by the expressions of a text; `text` is one expression, or has `${{ }}`."""
-    formulas = [hole.expression for hole in read(text).holes] if "${{" in text else [text]
-    needed = (path for formula in formulas if not _MAY_LACK.search(formula) for path in references(formula))
+    needed = (path for formula in _formulas(text) if not _MAY_LACK.search(formula) for path in references(formula))
     return {path[1] for path in needed if path[0] == "nodes" and len(path) > 1 and isinstance(path[1], str)}
 
 
 def renamed_outputs(text: str, scope: Scope) -> list[str]:
     """Warnings about former names in the expressions of a text; `text` is one expression, or has `${{ }}`."""
-    formulas = [hole.expression for hole in read(text).holes] if "${{" in text else [text]
+    formulas = _formulas(text)
     warnings = []
     for path in (path for formula in formulas for path in references(formula)):
         if path[0] == "steps" and len(path) > 3 and path[2] == "outputs":

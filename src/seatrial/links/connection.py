@@ -17,8 +17,6 @@ from seatrial.spi.link import Command
 if TYPE_CHECKING:
     from seatrial.links.containers import Engine
 
-ENGINES = ("docker", "podman")
-
 
 def link(node: Node, ctx: Context) -> Link | None:
     """The link by the node's own connection, not yet used; None without one: then the provider has the link."""

@@ -40,7 +40,9 @@ class Resource:
 LOCAL = "local"
 KUBECTL = "kubectl"
 
-WAYS_IN = (LOCAL, "docker", "podman", KUBECTL)
+ENGINES = ("docker", "podman")
+
+WAYS_IN = (LOCAL, *ENGINES, KUBECTL)
 """Ways in besides SSH."""
 
 

@@ -161,11 +161,8 @@ def _services(pipeline: Pipeline, check: Check, place: Place) -> Broken:
         here: Place = (*place, "services", at)
         if "/" not in name:
             if name not in pipeline.services:
-                yield (
-                    here,
-                    f"unknown service {name!r}",
-                    nearest(name, pipeline.services, what="services of this pipeline"),
-                )
+                hint = nearest(name, pipeline.services, what="services of this pipeline")
+                yield here, f"unknown service {name!r}", hint
             continue
         if name not in earlier:
             hint = nearest(name, earlier, what="checks before it")

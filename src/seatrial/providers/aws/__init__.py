@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 from seatrial.errors import CannotTell, ExtraMissing
@@ -58,5 +59,5 @@ def _connected(settings: AwsSettings, calls: Calls) -> Ec2:
     place = {"account": str(caller["Account"]), "region": str(client.meta.region_name)}
     found = f"{caller['Arn']} from {credentials.method}"
     secrets = tuple(filter(None, (credentials.secret_key, credentials.token)))
-    quotas = session.client("service-quotas", config=config)
+    quotas = partial(session.client, "service-quotas", config=config)
     return Ec2(client, quotas, calls, settings, place, found, secrets)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from seatrial.errors import CannotTell
@@ -35,12 +35,12 @@ class Ec2:
     """One account in one region."""
 
     def __init__(
-        self, client: Any, quotas: Any, calls: Calls, settings: AwsSettings, place: Mapping[str, str], found: str,
-        secrets: Sequence[str],
+        self, client: Any, quotas: Callable[[], Any], calls: Calls, settings: AwsSettings, place: Mapping[str, str],
+        found: str, secrets: Sequence[str],
     ) -> None:  # fmt: skip
         self.place, self.secrets = place, secrets
         self._client, self._calls, self._settings, self._found = client, calls, settings, found
-        self._quotas = quotas
+        self._quotas = quotas  # a client costs a moment, and only `doctor` asks
 
     async def machines(self, *, tags: Mapping[str, str] | None = None, ids: Sequence[str] = ()) -> Sequence[Machine]:
         """Instances, those that were terminated less than an hour ago too."""
@@ -159,7 +159,7 @@ class Ec2:
         whose = f"the account {self.place['account']} in {self.place['region']}"
         found = await self._list("describe_instances", "Reservations")
         instances = [instance for reservation in found for instance in reservation["Instances"]]
-        quota = await quota_left(self._calls, self._quotas, self._settings.size, instances)
+        quota = await quota_left(self._calls, self._quotas(), self._settings.size, instances)
         rights = tuple(denied)
         return Account(found=self._found, whose=whose, missing_rights=rights, missing=tuple(missing), quota=quota)
 

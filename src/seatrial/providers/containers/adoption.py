@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from seatrial.errors import ToolMissing
-from seatrial.links.connection import ENGINES, engine_of
+from seatrial.links.connection import engine_of
 from seatrial.links.containers.engines import detail_of
-from seatrial.model.resource import Node
+from seatrial.model.resource import ENGINES, Node
 
 
 def adopted(node: Node) -> Node:

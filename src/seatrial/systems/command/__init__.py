@@ -257,8 +257,8 @@ class Command(GivenMachines):
         names, told, where = [node.name for node in nodes], look.health or {}, self._settings.health_json
         running = state.value == "running"
         undisputed = claim is state or (claim is None and running)
-        failures = health_parsing.unplaced(told, where, names, self._settings.states, all_well=running)
-        if undisputed and failures:
+        words = self._settings.states
+        if undisputed and (failures := health_parsing.unplaced(told, where, names, words, all_well=running)):
             said = state.why or "the nodes of the inventory are well"
             state = absent("", f"a contradiction: {said}, and {status_parsing.HEALTH} says {failures}")
         if claim is None and not self._settings.health:
