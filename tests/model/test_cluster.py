@@ -37,6 +37,7 @@ OFF = NodeHealth(power=measured(PowerState.STOPPED))
 GONE = NodeHealth(power=measured(PowerState.UNREACHABLE))
 FROZEN = NodeHealth(power=measured(PowerState.PAUSED))
 LOST = NodeHealth(power=NOBODY_SAYS)
+UNASKED = NodeHealth(power=measured(PowerState.RUNNING))
 
 
 @pytest.mark.parametrize(
@@ -65,6 +66,7 @@ LOST = NodeHealth(power=NOBODY_SAYS)
         ([UP, UNSEEN, OFF], ""),
         ([UNSEEN, UNSEEN, UNSEEN], ""),
         ([LOST, LOST, LOST], ""),
+        ([UNASKED, UNASKED, OFF], ""),
         # And does decide where every possible answer leads to the same state.
         ([UP, OFF, OFF, OFF, UNSEEN], "critical"),
         ([], ""),

@@ -90,6 +90,10 @@ FAILED = {"active": 8, "failed": 4}
         ({"checks": WELL, "status": "degraded"}, [OK, OK, OK], "status: degraded"),
         ({"checks": WELL, "healthy": False}, [OK, OK, OK], "healthy: False"),
         ({"checks": WELL, "status": "issues_detected", "state": "done"}, [OK, OK, OK], ""),
+        ({"checks": WELL, "errors": {"ssh": 0, "db": 2}}, [OK, OK, OK], "errors: {'ssh': 0, 'db': 2}"),
+        ({"checks": WELL, "errors": {"ssh": 0}, "error": "no error"}, [OK, OK, OK], ""),
+        ({"checks": WELL, "overall": {"health": "unhealthy"}}, [OK, OK, OK], "overall.health: unhealthy"),
+        ({"checks": {"db": {"passed": 3, "failed": 0, "unreachable": 1}}}, [UNKNOWN, UNKNOWN, UNKNOWN], ""),
     ],
 )
 def test_a_grave_problem_is_never_forgotten(told: dict[str, Any], expected: list[str], words: str) -> None:
@@ -112,6 +116,13 @@ def test_a_grave_problem_is_never_forgotten(told: dict[str, Any], expected: list
 def test_beside_a_lost_node_failures_of_other_things_are_no_contradiction(told: dict[str, Any]) -> None:
     assert health("db", told) == [OK, NO, OK]
     assert unplaced(told, HealthSettings(), NODES, {}, all_well=False) == ""
+
+
+def test_an_error_beside_the_chosen_parts_of_a_node_is_its_own_part() -> None:
+    nodes = [{"name": name, "db": "ok", "error": "a timeout" * (name == "n12")} for name in NODES]
+    parts = by_node(nodes, HealthSettings(parts={"service": "db"}), NODES, "service", {})
+    assert [list(parts[name]) for name in NODES] == [["service"], ["service", "error"], ["service"]]
+    assert parts["n12"]["error"].why == "error: a timeout"
 
 
 def test_sums_and_problems_are_found_where_the_settings_say() -> None:

@@ -138,6 +138,8 @@ def service_of(nodes: Mapping[str, NodeHealth]) -> Reading[Health]:
     powers = [health.power for health in nodes.values()]
     if any(one.power.value is PowerState.UNKNOWN and "service" not in one.parts for one in nodes.values()):
         return concluded(Health.UNKNOWN, "the power state of a node could not be read", powers)
+    if on and not known:
+        return concluded(Health.UNKNOWN, "nothing measures the service on any node", powers)
     return concluded(Health.NOT_OK, known[0].why if known else "no node is running", known or powers)
 
 

@@ -14,7 +14,7 @@ from seatrial.errors import CannotTell, SeatrialError, nearest
 from seatrial.links import inventory
 from seatrial.model.cluster import STATES, ClusterStatus, NodeHealth, PowerState
 from seatrial.model.frozen import frozen
-from seatrial.model.reading import Health, Reading, absent, reported
+from seatrial.model.reading import Health, Reading, Source, absent, reported
 from seatrial.model.resource import Node, Resource
 from seatrial.model.scenario import Suite
 from seatrial.model.values import argv_of
@@ -254,20 +254,29 @@ class Command(GivenMachines):
         health = {**await self._measured(ctx, nodes, look), **self.missing(ctx, nodes)}
         finding = await self.conclude(ctx, health)
         state, service = status_parsing.settle(claim, finding.state), finding.service
-        names, told, where = [node.name for node in nodes], look.health or {}, self._settings.health_json
         running = state.value == "running"
-        undisputed = claim is state or (claim is None and running)
-        words = self._settings.states
-        if undisputed and (failures := health_parsing.unplaced(told, where, names, words, all_well=running)):
+        names = [node.name for node in nodes]
+        if (claim is state or running) and (failures := self._trouble(look, names, all_well=running)):
             said = state.why or "the nodes of the inventory are well"
-            state = absent("", f"a contradiction: {said}, and {status_parsing.HEALTH} says {failures}")
+            state = absent("", f"a contradiction: {said}, and {failures}")
         if claim is None and not self._settings.health:
             return unmeasured(health, UNNAMED if self._settings.status else UNDECLARED)
         if claim is not None and (service.value is Health.UNKNOWN or not self._settings.health):
             service = status_parsing.service_by_state(claim.value)
         elif claim is not None and (state.disputed or not state.value):
             health, service = status_parsing.disputed(claim.value, health, service)
+        if service.ok and service.source is Source.REPORTED and not state.value:
+            service = absent(Health.UNKNOWN, state.why)
         return ClusterStatus(state=state, nodes=health, service=service)
+
+    def _trouble(self, look: _Look, nodes: Sequence[str], *, all_well: bool) -> str:
+        """What the measuring verbs say against the state of the whole, in words."""
+        settings, words = self._settings, self._settings.states
+        told, where = look.health or {}, settings.health_json
+        said = {status_parsing.HEALTH: health_parsing.unplaced(told, where, nodes, words, all_well=all_well)}
+        if all_well:
+            said[status_parsing.STATUS] = status_parsing.trouble(look.status, settings.status_json, nodes, words)
+        return ", and ".join(f"{by} says {failures}" for by, failures in said.items() if failures)
 
     async def _status_without_deployment(self, ctx: Context) -> ClusterStatus:
         """Before `deploy` and after `destroy`: the deployer is asked, and the nodes of before."""

@@ -8,20 +8,13 @@ from typing import Any
 
 from seatrial.model.frozen import frozen
 from seatrial.model.reading import Health, Reading, absent, measured
-from seatrial.systems.command import status_parsing
+from seatrial.systems.command import complaints, status_parsing
+from seatrial.systems.command.complaints import Words
 from seatrial.systems.command.settings import HealthSettings
-from seatrial.systems.command.status_parsing import HEALTH, Answer, Words
+from seatrial.systems.command.status_parsing import HEALTH, Answer
 
-_NODE_WORDS = ("host", "node", "name")
-
-_GRAVE = ("critical", "error", "fatal")
-"""Severities of problems that a node which is well does not have."""
-
-_WHOLE = ("status", "state", "health", "healthy", "ok")
-"""Keys beside the nodes whose value is about the whole."""
-
-_UNWELL = ("unhealthy", "not_ok", "degraded", "critical", "failed", "failing", "failure", "error", "down", "false")
-"""Words for a whole that is not well."""
+_UNPASSED = ("error", "errors", "errored", "unreachable", "unknown", "timeout", "timed_out", "missing", "not_measured")
+"""Numbers in sums of what did not pass, and did not fail either."""
 
 MOST = 10
 """Names of nodes in a reason."""
@@ -42,6 +35,7 @@ def by_node(told: Answer, where: HealthSettings, nodes: Sequence[str], service: 
                 each[name][part] = reading
     for name, parts in each.items():
         parts |= _grave(name, parts, problems, where)
+        parts |= _erring(name, told, where)
     return {name: status_parsing.with_service(parts, name, service) for name, parts in each.items()}
 
 
@@ -60,34 +54,50 @@ def unplaced(told: Answer, where: HealthSettings, nodes: Sequence[str], words: W
     ]  # fmt: skip
     others: list[str] = []
     if all_well:
-        strays = (one for one in problems if _is_grave(one) and not _troubled([one], nodes))
-        others = [*(f"{_problem_part(where)}: {_words(one)}" for one in strays), *_whole(told, nodes, words)]
+        strays = (one for one in problems if complaints.is_grave(one) and not _troubled([one], nodes))
+        others = [f"{_problem_part(where)}: {complaints.in_words(one)}" for one in strays]
+        others += _whole(told, where, nodes, words)
     return ", ".join([*_strangers(found or {}, where, nodes, words), *failures, *others])
 
 
-def _whole(told: Answer, nodes: Sequence[str], words: Words) -> Iterator[str]:
-    """What the answer says of the whole, if the word is one of trouble."""
-    whole = told if isinstance(told, Mapping) else {}
-    for key in _WHOLE:
-        said = whole.get(key)
-        if key not in nodes and isinstance(said, str | bool) and words.get(str(said), str(said)).lower() in _UNWELL:
-            yield f"{key}: {said}"
+def _whole(told: Answer, where: HealthSettings, nodes: Sequence[str], words: Words) -> Iterator[str]:
+    """What the answer says of the whole, around the nodes or in an item without a name, if it is trouble."""
+    here: Any = told
+    yield from complaints.of(here, words, nodes)
+    for name in where.nodes.split(".") if where.nodes else ():
+        here = here.get(name) if isinstance(here, Mapping) else None
+        yield from complaints.of(here, words, nodes)
+    for item in _unnamed(told, where):
+        yield from ([complaints.in_words(item)] if complaints.is_grave(item) else complaints.of(item, words))
+
+
+def _unnamed(told: Answer, where: HealthSettings) -> Iterator[Mapping[str, Any]]:
+    """The items of the list of nodes that name none: a line with an error, for example."""
+    found = status_parsing.at(told, where.nodes, "health")
+    for item in found if isinstance(found, list) else ():
+        name = status_parsing.at(item, where.name, "health", absent="") if where.name else _node_of(item)
+        if not name:
+            yield item
 
 
 def _grave(name: str, parts: Parts, problems: Sequence[Mapping[str, Any]], where: HealthSettings) -> Parts:
     """The grave problems of a node whose parts have no failure, as one more part."""
     if any(reading.value is Health.NOT_OK for reading in parts.values()):
         return {}
-    why = "; ".join(_words(one) for one in problems if _is_grave(one) and _troubled([one], [name]))
+    own = [one for one in problems if complaints.is_grave(one) and _troubled([one], [name])]
+    why = "; ".join(map(complaints.in_words, own))
     return {_problem_part(where): measured(Health.NOT_OK, f"{_problem_part(where)}: {why}", by=HEALTH)} if why else {}
 
 
-def _is_grave(problem: Mapping[str, Any]) -> bool:
-    return str(problem.get("severity", "")).lower() in _GRAVE
-
-
-def _words(problem: Mapping[str, Any]) -> str:
-    return " ".join(str(value) for key, value in problem.items() if key != "severity" and isinstance(value, str | int))
+def _erring(name: str, told: Answer, where: HealthSettings) -> Parts:
+    """The errors of a node beside the parts that the settings choose; without a choice they are parts themselves."""
+    item = (_items(told, where) or {}).get(name) if where.parts else None
+    errors = {key: item[key] for key in complaints.ERRORS if key in item} if isinstance(item, Mapping) else {}
+    return {
+        key: measured(Health.NOT_OK, f"{key}: {said}", by=HEALTH)
+        for key, said in errors.items()
+        if complaints.is_error(said)
+    }
 
 
 def _problem_part(where: HealthSettings) -> str:
@@ -106,19 +116,25 @@ def _strangers(found: Mapping[str, Any], where: HealthSettings, nodes: Sequence[
 
 def listed(told: Answer, where: HealthSettings) -> Mapping[str, Any] | None:
     """What the JSON has of each node, or of other things under their names; None if it is of another shape."""
+    found = _items(told, where)
+    if found is None or not where.parts:
+        return found
+    return {
+        name: {part: status_parsing.at(item, path, "health", absent="") for part, path in where.parts.items()}
+        for name, item in found.items()
+        if isinstance(item, Mapping)
+    }
+
+
+def _items(told: Answer, where: HealthSettings) -> Mapping[str, Any] | None:
+    """The items of the nodes by their names, whole."""
     found = status_parsing.at(told, where.nodes, "health")
     if isinstance(found, list):
         items = [item for item in found if isinstance(item, Mapping)]
         found = status_parsing.once(HEALTH, [(_named(item, where), item) for item in items])
         if not where.parts:
             found = {name: _without_name(item, where) for name, item in found.items()}
-    if not isinstance(found, Mapping) or not where.parts:
-        return found if isinstance(found, Mapping) else None
-    return {
-        name: {part: status_parsing.at(item, path, "health", absent="") for part, path in where.parts.items()}
-        for name, item in found.items()
-        if isinstance(item, Mapping)
-    }
+    return found if isinstance(found, Mapping) else None
 
 
 def _listed(told: Answer, where: HealthSettings, nodes: Sequence[str]) -> Mapping[str, Any] | None:
@@ -128,8 +144,7 @@ def _listed(told: Answer, where: HealthSettings, nodes: Sequence[str]) -> Mappin
 
 
 def _problems(told: Answer, where: HealthSettings) -> list[Mapping[str, Any]]:
-    problems = status_parsing.at(told, where.problems, "health", absent=[])
-    return [one for one in problems if isinstance(one, Mapping)] if isinstance(problems, list) else []
+    return complaints.problems(status_parsing.at(told, where.problems, "health", absent=[]))
 
 
 @frozen(kw_only=False)
@@ -137,9 +152,12 @@ class _Count:
     passed: int | None
     """Nodes; None: other things than nodes were counted."""
     failed: int
+    others: str = ""
+    """What neither passed nor failed, in words."""
 
     def __str__(self) -> str:
-        return f"{self.failed} failed" if self.passed is None else f"{self.passed} passed, {self.failed} failed"
+        passed = () if self.passed is None else (f"{self.passed} passed",)
+        return ", ".join([*passed, f"{self.failed} failed", *filter(None, [self.others])])
 
 
 def sums(told: Answer, where: HealthSettings) -> dict[str, _Count]:
@@ -151,8 +169,16 @@ def sums(told: Answer, where: HealthSettings) -> dict[str, _Count]:
             continue
         passed = _number(count.get("passed"))
         if passed is not None or (failed and "passed" not in count):
-            found[str(part)] = _Count(passed, failed)
+            found[str(part)] = _Count(passed, failed, _others(count) if passed is not None else "")
     return found
+
+
+def _others(count: Mapping[str, Any]) -> str:
+    """The numbers of nodes that neither passed nor failed, in words."""
+    numbers = {str(key): _number(value) or 0 for key, value in count.items()}
+    beyond = numbers.pop("total", 0) - sum(numbers.values())
+    found = [f"{numbers[key]} {key}" for key in _UNPASSED if numbers.get(key)]
+    return ", ".join([*found, *([f"{beyond} more in total"] if beyond > 0 else [])])
 
 
 def _number(value: object) -> int | None:
@@ -178,7 +204,7 @@ def _spread(
         return some(nodes if len(nodes) == 1 else named, not_ok)
     total = count.passed + count.failed
     if count.passed >= len(nodes) and not count.failed:
-        return some(nodes, ok)
+        return some(nodes, unclear if count.others else ok)
     if count.failed >= len(nodes) and not count.passed:
         return some(nodes, not_ok)
     if not total:
@@ -197,7 +223,7 @@ def _troubled(problems: Sequence[Mapping[str, Any]], nodes: Sequence[str]) -> se
 
 
 def _node_of(told: Mapping[str, Any]) -> str:
-    return str(next((told[word] for word in _NODE_WORDS if told.get(word)), ""))
+    return str(next((told[word] for word in complaints.NODE_WORDS if told.get(word)), ""))
 
 
 def _named(told: Mapping[str, Any], where: HealthSettings) -> str:
@@ -205,5 +231,5 @@ def _named(told: Mapping[str, Any], where: HealthSettings) -> str:
 
 
 def _without_name(told: Mapping[str, Any], where: HealthSettings) -> dict[str, Any]:
-    names = (where.name,) if where.name else _NODE_WORDS
+    names = (where.name,) if where.name else complaints.NODE_WORDS
     return {key: value for key, value in told.items() if key not in names}

@@ -67,8 +67,9 @@ class HealthSettings:
     """Without any node in it: a mapping of part to the numbers of nodes, `passed` and `failed`; of other things only
     those that `failed` count."""
     problems: str = "issues"
-    """A list of problems, each with its node in `host`, `node` or `name`. With sums they tell which nodes failed. A
-    node with a problem of `severity` `critical`, `error` or `fatal` is not well."""
+    """A list of problems, each with its node in `host`, `node` or `name`, or a mapping of node to problems. With sums
+    they tell which nodes failed. A node with a problem of `severity` or `level` `critical`, `error`, `fatal`,
+    `emergency` or `alert` is not well."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,11 @@ from typing import Any, TypeVar
 
 from seatrial.errors import CannotTell
 from seatrial.links.output import beginning, end
-from seatrial.model.cluster import SAME_STATE, STATES, NodeHealth, PowerState
+from seatrial.model.cluster import OFF, SAME_STATE, STATES, NodeHealth, PowerState
 from seatrial.model.reading import Health, Reading, Source, absent, measured, reported
 from seatrial.spi import Finished
+from seatrial.systems.command import complaints
+from seatrial.systems.command.complaints import Words
 from seatrial.systems.command.settings import StatusSettings
 
 T = TypeVar("T")
@@ -21,9 +23,6 @@ TAIL = 4000
 
 Answer = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 """The JSON of a measuring verb."""
-
-Words = Mapping[str, str]
-"""The deployer's word for a state to Seatrial's."""
 
 STATUS = "the deployer's status"
 HEALTH = "the deployer's health"
@@ -121,6 +120,28 @@ def state_of(told: Answer, where: StatusSettings, absent: object = None) -> Any:
     return at(told, where.state, "status", absent=absent)
 
 
+def trouble(told: Answer, where: StatusSettings, known: Sequence[str], words: Words) -> str:
+    """What the answer says of trouble beside the state of the whole: another word, an error, a grave problem, a node
+    with a bad word, or a known one that is off; in words."""
+    nodes = nodes_of(told, where)
+    items = nodes if isinstance(nodes, list) else list(nodes.items()) if isinstance(nodes, Mapping) else []
+    found: list[str] = []
+    if isinstance(told, Mapping):
+        chosen = ("state",) if "state" in told else ("status",)
+        without = [*chosen, where.nodes] if not where.state else [*told.keys() - complaints.ERRORS]
+        found += complaints.of(told, words, without)
+        problems = complaints.problems(told.get("issues"))
+        found += [f"issues: {complaints.in_words(one)}" for one in problems if complaints.is_grave(one)]
+    for item in items:
+        name, value = item if isinstance(item, tuple) else (at(item, where.name, "status", absent="an item"), item)
+        if isinstance(value, Mapping):
+            found += [f"{name}: {one}" for one in complaints.of(value, words)]
+        elif str(value).lower() not in POWERS and complaints.is_unwell("state", value, words):
+            found.append(f"{name}: {value}")
+    off = {name: one.value for name, one in powers(nodes, where, words).items() if one.value in OFF and name in known}
+    return ", ".join([*found, *(f"{name} is {power}" for name, power in off.items())])
+
+
 def nodes_of(told: Answer, where: StatusSettings) -> object:
     """The part of the JSON about the nodes; empty: there is none."""
     if isinstance(told, Sequence) and where.nodes == StatusSettings.nodes:
@@ -139,7 +160,11 @@ def parts(told: object, node: str, words: Words, others: str = "") -> dict[str, 
     if not isinstance(told, Mapping):
         why = f"the deployer's health does not report {node}" + (f", but {others}" if others else "")
         return {"service": absent(Health.UNKNOWN, why, by=HEALTH)}
-    return {str(name): reading(value, str(name), words) for name, value in told.items()}
+    return {
+        str(name): reading(value, str(name), words)
+        for name, value in told.items()
+        if name not in complaints.ERRORS or complaints.is_error(value)
+    }
 
 
 def with_service(found: dict[str, Reading[Health]], node: str, service: str) -> dict[str, Reading[Health]]:
@@ -171,9 +196,12 @@ def _agreed(value: Mapping[str, Any], part: str, words: Words) -> Reading[Health
     said = [one for one in said if one.value is not Health.UNKNOWN] or said
     if not said:
         return reading(None, part, words)
-    wrong = next((value[key] for key in ("error", "errors") if value.get(key)), None)
+    wrong = next((value[key] for key in complaints.ERRORS if complaints.is_error(value.get(key))), None)
     if said[0].ok and wrong is not None:
         return absent(Health.UNKNOWN, f"a contradiction: {part} is well, with the error {wrong}", by=HEALTH)
+    trouble = ", ".join(complaints.of(value, words, ("status", "state", "ok")))
+    if said[0].ok and trouble:
+        return absent(Health.UNKNOWN, f"a contradiction: {part} is well, with {trouble}", by=HEALTH)
     if any(one.value is not said[0].value for one in said):
         return absent(Health.UNKNOWN, f"a contradiction: {part} is {dict(value)}", by=HEALTH)
     return said[0]
