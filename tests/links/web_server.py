@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qsl
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -26,6 +27,9 @@ class Handler(BaseHTTPRequestHandler):
             self._send(int(path.rpartition("/")[2]), b"as asked", location="/ok")
         elif path == "/json":
             self._send(200, json.dumps({"items": [1, 2, 3], "name": "ship"}).encode(), kind="application/json")
+        elif path == "/as":  # the body in hexadecimal, and its headers: `/as?HEX&content-encoding=br`
+            given, _, headers = rest.partition("&")
+            self._send(200, bytes.fromhex(given), **{"kind": "text/html", **dict(parse_qsl(headers))})
         elif path == "/echo":
             said = {"method": self.command, "body": body.decode(), "type": self.headers.get("content-type", "")}
             self._send(200, json.dumps(said).encode(), kind="application/json")
@@ -46,7 +50,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self._send(200, b"hello from the ship")
 
-    do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815  the names that http.server asks for
+    do_POST = do_PUT = do_DELETE = do_HEAD = do_GET  # noqa: N815  the names that http.server asks for
 
     def _send(self, status: int, body: bytes, *, kind: str = "text/plain", **headers: str) -> None:
         self.send_response(status)
@@ -55,7 +59,8 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

@@ -67,6 +67,8 @@ STATUSES: dict[str, tuple[str, str, str]] = {
         says({"state": "running", "issues": [{"severity": "critical", "host": "n12"}]}), WHOLE, "X"),
     "status says running, and one node failed": (status("running", **{**ON, "n12": "failed"}), WHOLE, "X"),
     "status says running, and one node is off": (status("running", **{**ON, "n12": "stopped"}), WHOLE, "X"),
+    "status says running, and a node that is not in the inventory is off": (
+        status("running", **{**ON, "n14": "stopped"}), WHOLE, "X"),
     "status says running, and each node too": (status("running", **ON), WHOLE, "P"),
 }  # fmt: skip
 

@@ -18,7 +18,7 @@ from tests.truth.on_host import EMPTY, N, W, check, row
 
 
 @contextlib.contextmanager
-def _web(project: Project) -> Iterator[dict[str, Any]]:
+def web(project: Project) -> Iterator[dict[str, Any]]:
     """A web server, a port that nobody listens on, one that accepts and says nothing, and one that hangs up."""
     with serving() as server, socket.socket() as closed, socket.socket() as mute:
         closed.bind(("127.0.0.1", 0))  # bound, so that nobody else gets it; not listening
@@ -41,7 +41,7 @@ def _http() -> Iterator[Case]:
         def document(given: Any) -> Document:
             return suite(*before, validate({"check": "http", "url": f"http://127.0.0.1:{given[port]}{path}", **keys}))
 
-        return row(what, f"http {look}".strip(), letter, document, around=_web)
+        return row(what, f"http {look}".strip(), letter, document, around=web)
 
     yield http("nothing", "P", "")
     yield http("it answers 500", "F", "", "/status/500")
@@ -148,7 +148,7 @@ def _tcp() -> Iterator[Case]:
         def document(given: Any, port: str = port, closed: bool = closed) -> Document:
             return suite(validate({"check": "tcp", "port": given[port], "closed": closed}))
 
-        yield row(what, "tcp" + ", closed: true" * closed, letter, document, around=_web)
+        yield row(what, "tcp" + ", closed: true" * closed, letter, document, around=web)
     yield check("its name cannot be resolved", "X", {"check": "tcp", "address": "no-such-host.invalid:80"})
     yield check(
         "its name cannot be resolved",

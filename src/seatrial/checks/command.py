@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -10,12 +9,13 @@ from typing import Any, ClassVar
 from seatrial.checks.content import held, holds, shown
 from seatrial.checks.per_node import OnNodes, on_each, text_of
 from seatrial.expressions.text import uses
+from seatrial.model import json_text
 from seatrial.model.resource import Node
 from seatrial.model.result import Category, Observation, failed, passed, unknown
 from seatrial.model.values import Argv, Duration, Expression, argv_of
 from seatrial.registry import check
 from seatrial.spi import Context, Finished
-from seatrial.spi.link import NOT_FOUND
+from seatrial.spi.link import NOT_FOUND, shell_complaint
 
 
 @check("command")
@@ -93,6 +93,9 @@ class Command(OnNodes):
         said = shown(ctx, done.stderr or done.stdout)
         if done.exit_code == NOT_FOUND != self.exit_code:
             return unknown(f"program not found (exit code {NOT_FOUND}): {said}", self.exit_code)
+        argv = argv_of(self.command, shell=self.shell) if isinstance(self.command, str) else ()
+        if done.exit_code not in (0, NOT_FOUND) and (complaint := shell_complaint(argv, done.stderr)):
+            return unknown(f"the shell could not run the command: {complaint}", self.exit_code)
         if done.exit_code != self.exit_code and done.accident:
             return unknown(f"exit code {done.exit_code}: {done.accident}: {said}", self.exit_code)
         if done.exit_code != self.exit_code:
@@ -107,7 +110,7 @@ class Command(OnNodes):
             return passed(done.exit_code, self.exit_code)
         parsed: object = None
         try:
-            parsed = json.loads(done.stdout)
+            parsed = json_text.loads(done.stdout)
         except ValueError as error:
             if uses(self.that, "json"):  # even `json != …` would be true
                 return unknown(f"the output is not JSON ({error}), and `that` uses it", self.that, said)

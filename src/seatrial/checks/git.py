@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 from seatrial.checks.content import held, holds, shown
+from seatrial.expressions.text import uses
 from seatrial.links.git.place import AtRepository
 from seatrial.links.git.remote import Fetched, is_path
+from seatrial.model import json_text
 from seatrial.model.result import Observation, failed, passed, unknown
 from seatrial.model.values import Duration, Expression
 from seatrial.registry import check
@@ -102,8 +102,12 @@ class Git(AtRepository):
         if not self.that:
             return passed(seen, self._expected())
         parsed: object = None
-        with contextlib.suppress(ValueError):
-            parsed = json.loads(text)
+        try:
+            parsed = json_text.loads(text)
+        except ValueError as error:
+            if uses(self.that, "json"):
+                why = f"{self.path or 'the content'} is not JSON ({error}), and `that` uses it"
+                return unknown(why, self.that, seen)
         return await holds(ctx, self.that, seen, content=text, json=parsed, commit=asdict(commit))
 
     async def _unsigned(self, ctx: Context, fetched: Fetched, sha: str) -> Observation | None:

@@ -270,10 +270,10 @@ def shape_of(hint: Any) -> Shape:
 
 
 def _alternatives(args: tuple[Any, ...]) -> Iterator[Shape]:
-    """The shapes of a union, null last; a command is one of them, not two."""
-    words = typing.get_args(Argv)
+    """The shapes of a union, null last; a text or a list of texts is one of them, not two."""
+    words = (str, tuple[str, ...])
     if set(words) <= set(args):
-        yield shapes.Command()
+        yield shapes.Texts()
         args = tuple(one for one in args if one not in words)
     yield from (shape_of(one) for one in sorted(args, key=lambda one: one is type(None)))
 

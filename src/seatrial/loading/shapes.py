@@ -250,6 +250,13 @@ class Files(Command):
     what, empty, first = "the name of a file", "no file is named", "write its name"
 
 
+class Texts(Command):
+    """A text, or a list of texts."""
+
+    allowed = "a text, or a list of texts"
+    what, empty, first = "a text", "the text is empty", "write a text, or leave the key out"
+
+
 class Names(Command):
     """A name, or a list of names."""
 

@@ -86,7 +86,7 @@ REPORTS = (
 )  # fmt: skip
 """The formats of a later report."""
 
-Argv = tuple[str, ...] | str
+Argv = Annotated[tuple[str, ...] | str, "command"]
 """A command: a list of arguments, or one string for a shell."""
 
 FileNames = Annotated[tuple[str, ...] | str, "files"]

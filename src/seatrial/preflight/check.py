@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import shutil
 import signal
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from seatrial.errors import CannotTell, Overrun, StepFailed, ToolMissing
 from seatrial.links.process import TimedOut
+from seatrial.model import json_text
 from seatrial.model.scenario import Outputs
 from seatrial.model.values import Argv
 from seatrial.preflight.cache import Cache
@@ -24,7 +24,7 @@ from seatrial.preflight.lease import alone
 from seatrial.preflight.log import Log
 from seatrial.registry import step
 from seatrial.spi import Context, Finished
-from seatrial.spi.link import NOT_FOUND
+from seatrial.spi.link import NOT_FOUND, shell_complaint
 
 READ_ONLY = "Read-only file system"
 """The system's words for a write into a mount that allows none."""
@@ -130,6 +130,8 @@ class PipelineCheck:
         last = stderr.rstrip().rpartition("\n")[2].strip()
         if code == NOT_FOUND and isinstance(self.run_, str):
             return f"the shell did not find the program: {last[:200]}"
+        if complaint := shell_complaint(self.job.argv, stderr):
+            return f"the shell could not run the command: {complaint}"
         module = _NO_MODULE.fullmatch(last)
         if code == 1 and module and module[1] in TOOLS:
             return f"the module {module[1]} is not installed for this python: {last[:200]}"
@@ -140,7 +142,7 @@ class PipelineCheck:
             return {}
         names: dict[str, object] = {"stdout": done.stdout.rstrip("\n"), "exit_code": done.exit_code}
         with suppress(ValueError):  # an expression over `json` reports its absence
-            names["json"] = json.loads(done.stdout)
+            names["json"] = json_text.loads(done.stdout)
         return {name: await ctx.evaluate(expression, **names) for name, expression in self.job.check.outputs.items()}
 
 

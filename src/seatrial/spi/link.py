@@ -25,6 +25,22 @@ NOT_FOUND = 127
 NO_PROGRAM = re.compile(r"(not found|No such file or directory)\s*\Z")
 """What a shell, or `env`, says last of a missing program."""
 
+_COMPLAINT = re.compile(
+    r"(?:-c: )?(?:line )?(?:\d+: ?)?"
+    r"(.*: (?:command )?not found|command not found: .*|.*syntax error.*|unexpected EOF .*)",
+    re.IGNORECASE,
+)
+"""What dash, bash, busybox and zsh say, after their name, of a text that they cannot run whole."""
+
+
+def shell_complaint(argv: Sequence[str], stderr: str) -> str:
+    """What the shell `argv[0]` itself says of a text with a syntax error, or of a missing program anywhere in it, also
+    before a pipe. Empty: nothing, or `argv` is no shell's."""
+    if not argv or "-c" not in argv:
+        return ""
+    said = (line[len(argv[0]) + 1 :].strip() for line in stderr.splitlines() if line.startswith(f"{argv[0]}:"))
+    return next((found[1] for found in map(_COMPLAINT.fullmatch, said) if found), "")
+
 
 @frozen
 class Finished:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +15,7 @@ from seatrial.links.output import beginning
 from seatrial.links.paths import project_of, shown
 from seatrial.links.process import TimedOut
 from seatrial.links.process.spawned import spawn
+from seatrial.model import json_text
 from seatrial.model.frozen import frozen
 from seatrial.model.resource import Node
 from seatrial.model.result import Category
@@ -23,7 +23,7 @@ from seatrial.model.scenario import Outputs
 from seatrial.model.values import Argv, CutText, Duration, argv_of
 from seatrial.registry import step
 from seatrial.spi import Context, Finished, FollowsOutput
-from seatrial.spi.link import NO_PROGRAM, NOT_FOUND
+from seatrial.spi.link import NO_PROGRAM, NOT_FOUND, shell_complaint
 from seatrial.spi.output import Output
 from seatrial.steps.targets import by_node
 
@@ -139,6 +139,11 @@ class CustomCommand:
         name, *arguments = shlex.split(self.script)
         return [str(find(name, ctx.document_folder)), *arguments]
 
+    def _shell_argv(self) -> Sequence[str]:
+        """The shell of a command written as text; empty: there is none."""
+        text = "" if self.script else self.custom_command or self.command
+        return argv_of(text, shell=self.shell) if isinstance(text, str) and text else ()
+
     def _folder(self, ctx: Context) -> Path:
         if not self.cwd:
             return ctx.document_folder
@@ -178,13 +183,16 @@ class CustomCommand:
 
     def _judged(self, ctx: Context, done: Finished, log: Path, where: str = "") -> Outputs:
         expected = self.expect_exit_code if isinstance(self.expect_exit_code, tuple) else (self.expect_exit_code,)
-        if done.exit_code not in expected:
+        complaint = "" if done.exit_code in (0, NOT_FOUND) else shell_complaint(self._shell_argv(), done.stderr)
+        if complaint or done.exit_code not in expected:
             last = ctx.masked(done.stderr.strip() or done.stdout.strip()).rpartition("\n")[2]
             text = beginning(last, 200)
             said = f": {text}" if text else ""
             place = f" on {where}" if where else ""
             evidence = _last(ctx, done.stdout, done.stderr, log)
-            by_shell = where or (isinstance(self.custom_command or self.command, str) and not self.script)
+            if complaint:
+                raise ToolMissing(f"the shell could not run the command{place}: {complaint}", evidence=evidence)
+            by_shell = where or self._shell_argv()
             if done.exit_code == NOT_FOUND and (by_shell or NO_PROGRAM.search(done.stderr)):
                 raise ToolMissing(f"program not found{place}{said}", evidence=evidence)
             wanted = " or ".join(map(str, expected))
@@ -216,7 +224,7 @@ def _json(text: str) -> object | None:
     if not begin or begin not in '{["-0123456789tf':
         return None
     try:
-        value: object = json.loads(text, parse_constant=lambda _: None)
+        value: object = json_text.loads(text, parse_constant=lambda _: None)
     except ValueError:
         return None
     return value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,6 +10,7 @@ from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused, Seatria
 from seatrial.expressions.text import uses
 from seatrial.links.output import beginning, end
 from seatrial.links.tcp import reach
+from seatrial.model import json_text
 from seatrial.model.frozen import frozen
 from seatrial.model.reading import Health, Reading, absent, concluded, measured
 from seatrial.model.resource import Node
@@ -144,7 +144,7 @@ async def _look_command(ctx: Context, probe: Probe, node: Node, roots: Roots) ->
         return absent(Health.UNKNOWN, f"{shown} printed too much: {done.dropped} bytes of its output were not kept")
     found: object = None
     try:
-        found = json.loads(done.stdout)
+        found = json_text.loads(done.stdout)
     except ValueError as error:
         if uses(probe.that, "json"):  # even `json != …` would be true
             return absent(Health.UNKNOWN, f"{shown} did not print JSON ({error}), and `that` uses it: {said}")

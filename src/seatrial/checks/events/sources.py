@@ -14,6 +14,7 @@ from seatrial.checks.sql import LIMIT as ROWS
 from seatrial.checks.sql import ask
 from seatrial.errors import CannotTell, StepFailed, nearest
 from seatrial.links.http import Answer, Web, bare
+from seatrial.model import json_text
 from seatrial.model.result import Observation
 from seatrial.model.values import Duration, Expression
 from seatrial.spi import Context
@@ -157,7 +158,7 @@ class SqlEvents:
             for event in events:
                 value = event.get(name)
                 try:
-                    event[name] = json.loads(value) if isinstance(value, str) else value
+                    event[name] = json_text.loads(value) if isinstance(value, str) else value
                 except ValueError as error:
                     raise CannotTell(f"column {name!r} is not JSON: {error}") from error
         return list(events)
@@ -192,9 +193,11 @@ class LogEvents:
             if not line.strip():
                 continue
             try:
-                event = json.loads(line)
-            except ValueError:
+                event = json_text.loads(line)
+            except json.JSONDecodeError:
                 event = None
+            except ValueError as error:
+                raise CannotTell(f"line {number} of {self.path} is ambiguous: {error}") from error
             if isinstance(event, dict):
                 events.append(event)
             elif number < len(lines) and not self.other_lines:

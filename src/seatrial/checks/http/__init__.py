@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from seatrial.checks.http.certificates import Tls, wrong
-from seatrial.checks.http.requests import Asked, Expected
+from seatrial.checks.http.requests import Expected
 from seatrial.checks.http.then import Then
 from seatrial.checks.http.uploads import Sent, uploads
 from seatrial.checks.tcp import observe_port
@@ -27,7 +27,7 @@ ONLY_OPEN = ("body", "json", "form", "submit", "files", "status", "answer_header
 
 @check("http")
 @dataclass(frozen=True, kw_only=True)
-class Http(Expected, Asked):
+class Http(Expected):
     """A URL answers with the right status, headers and body: `http:http://127.0.0.1:8080/health`."""
 
     url: str = field()

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from urllib.parse import urlencode, urljoin, urlsplit
 
-from seatrial.checks.content import held, holds, shown
+from seatrial.checks.content import held, holds, shown, unreadable
 from seatrial.checks.http.forms import Form, form_with, forms
 from seatrial.checks.http.uploads import Sent, Upload
 from seatrial.errors import LinkDown, LinkLost, LinkRefused
-from seatrial.model.result import Category, Observation, failed, passed
+from seatrial.expressions.text import uses
+from seatrial.model.result import Category, Observation, failed, passed, unknown
 from seatrial.model.values import Duration, Expression
 from seatrial.spi import Context
 
 if TYPE_CHECKING:
     from seatrial.links.http.session import HttpSession, SessionAnswer
+
+BODY_NAMES = ("body", "json")
+"""Names of an expression for the body of the answer."""
 
 BODIES = ("body", "json", "form", "submit")
 
@@ -116,8 +120,8 @@ def _posted(form: Form, values: list[tuple[str, str]], files: Mapping[str, Sent]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Expected:
-    """Expectations of an answer."""
+class Expected(Asked):
+    """A request, and the expectations of its answer."""
 
     may_be_empty: ClassVar[tuple[str, ...]] = ("body", "headers", "json", "form", "submit")
     expression_names: ClassVar[tuple[str, ...]] = ("json", "status", "headers", "body", "url", "uploads")
@@ -133,10 +137,16 @@ class Expected:
     contains: str | tuple[str, ...] = ()
     """A text, or a list of texts, required in the body."""
     lacks: str | tuple[str, ...] = ()
-    """A text, or a list of texts, forbidden in the body."""
+    """A text, or a list of texts, forbidden in the body. A body that is not readable as text is unknown."""
     that: Expression = Expression("")
     """CEL over `json`, `status`, `headers` (lower-case names), `body`, `url` (of the answer), `uploads` (by field:
     `name`, `size`, `sha256`)."""
+
+    def wrong_asking(self) -> Iterable[tuple[str, str]]:
+        yield from super().wrong_asking()
+        if self.method.upper() == "HEAD":
+            read = {"contains": self.contains, "lacks": self.lacks, "that": any(uses(self.that, n) for n in BODY_NAMES)}
+            yield from ((key, "an answer to HEAD has no body: use `method: GET`") for key, used in read.items() if used)
 
     def wanted(self) -> object:
         """The expected status, for results."""
@@ -145,21 +155,31 @@ class Expected:
         return list(self.status) if isinstance(self.status, tuple) else self.status
 
     async def judge(self, ctx: Context, visited: SessionAnswer, files: Mapping[str, Sent]) -> Observation:
+        answer = visited.answer
         wrong = (
             self._led_wrong(visited)
             or self._answered_wrong(ctx, visited)
-            or held(ctx, visited.answer.text, self.contains, self.lacks, "the body")
+            or held(ctx, answer.text, self.contains, self.lacks, "the body", answer.undecoded)
+            or self._elsewhere(visited)
         )
         if wrong is not None:
             return wrong
         if not self.that:
             return passed(_seen(visited), self.wanted())
-        names = names_of(self.that, visited, files)
-        if names is None:
-            return failed(shown(ctx, visited.answer.text), self.that, "the body is not JSON")
+        names = names_of(ctx, self.that, visited, files)
+        if isinstance(names, Observation):
+            return names
         json = names["json"]
-        seen = json if json is not None and len(str(json)) <= 1000 else shown(ctx, visited.answer.text)
+        seen = json if json is not None and len(str(json)) <= 1000 else shown(ctx, answer.text)
         return await holds(ctx, self.that, seen, **names)
+
+    def _elsewhere(self, visited: SessionAnswer) -> Observation | None:
+        """Unknown if the body is a redirect's that nobody asked for: what it lacks, the page may have."""
+        expected = self.status or self.location or self.redirects == "keep"
+        if expected or not visited.location or not (self.lacks or uses(self.that, "body")):
+            return None
+        how = "set `redirects: follow` to judge the page there, or `status` to judge this answer"
+        return unknown(f"{visited.url} answers {visited.answer.status} and leads to {visited.location}: {how}")
 
     def _led_wrong(self, visited: SessionAnswer) -> Observation | None:
         asked = visited.hops[0].url if visited.hops else visited.url
@@ -189,14 +209,25 @@ class Expected:
         return None
 
 
-def names_of(expression: str, visited: SessionAnswer, files: Mapping[str, Sent]) -> dict[str, Any] | None:
-    """The names an expression can use; None if it uses JSON and the body is not JSON."""
+def names_of(
+    ctx: Context, expression: str, visited: SessionAnswer, files: Mapping[str, Sent]
+) -> dict[str, Any] | Observation:
+    """The names an expression can use; an observation if it uses the body, and the body cannot be read so."""
     answer, json = visited.answer, None
+    unread = answer.undecoded or unreadable(answer.text)
+    if unread and uses(expression, "body"):
+        return unknown(f"the body of {visited.url} cannot be read: {unread}", expression)
     try:
         json = answer.json()
-    except ValueError:
-        if re.search(r"\bjson\b", expression):
-            return None
+    except JSONDecodeError:
+        if uses(expression, "json"):
+            why = f"the body of {visited.url} is not JSON"
+            if unread:
+                return unknown(f"{why}: {unread}", expression)
+            return failed(shown(ctx, answer.text), expression, why)
+    except ValueError as error:
+        if uses(expression, "json"):
+            return unknown(f"the JSON of {visited.url} is ambiguous: {error}", expression)
     return {
         "status": answer.status,
         "headers": dict(answer.headers),

@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
-from seatrial.checks.content import shown
-from seatrial.checks.http.requests import Asked, Expected, names_of
+from seatrial.checks.http.requests import Expected, names_of
 from seatrial.checks.http.uploads import Sent, compared
 from seatrial.errors import CannotTell, Overrun
-from seatrial.model.result import Observation, Verdict, failed, unknown
+from seatrial.model.result import Observation, Verdict, unknown
 from seatrial.model.values import Duration, Expression
 from seatrial.spi import Context
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Then(Expected, Asked):
+class Then(Expected):
     """A follow-up request in the same session."""
 
     url_from: Expression = Expression("")
@@ -66,9 +65,9 @@ class Then(Expected, Asked):
     async def _url(self, ctx: Context, before: SessionAnswer, files: Mapping[str, Sent]) -> str | Observation:
         if not self.url_from:
             return urljoin(before.url, self.url)
-        names = names_of(self.url_from, before, files)
-        if names is None:
-            return failed(shown(ctx, before.answer.text), self.url_from, f"the answer of {before.url} is not JSON")
+        names = names_of(ctx, self.url_from, before, files)
+        if isinstance(names, Observation):
+            return names
         try:
             found = await ctx.evaluate(self.url_from, **names)
         except CannotTell as error:

@@ -7,8 +7,8 @@ environment (no proxies, no `.netrc`), and sets up TLS only for https URLs.
 from __future__ import annotations
 
 import asyncio
+import codecs
 import functools
-import json as jsonlib
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -19,6 +19,7 @@ from urllib.parse import urljoin, urlsplit
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused
 from seatrial.links.tcp import destination, judged, resolved
+from seatrial.model import json_text
 
 if TYPE_CHECKING:
     import httpx
@@ -46,18 +47,23 @@ class Answer:
     """The `Set-Cookie` lines, one by one: joined they could not be read."""
     certificate: bytes = b""
     """The server's certificate (DER), also when it was not verified; empty without TLS."""
+    undecoded: str = ""
+    """Why `text` is not the text that the server sent; empty: it is, as far as the headers tell."""
 
     @property
     def text(self) -> str:
         """The body as text."""
         try:
             return self.body.decode(self.encoding, errors="replace")
-        except LookupError:  # The server named an unknown encoding.
+        except LookupError:
             return self.body.decode(errors="replace")
 
     def json(self) -> Any:
-        """The body as JSON; ValueError when it is not JSON."""
-        return jsonlib.loads(self.body)
+        """The body as JSON; ValueError when it is not JSON, also when a name stands twice in one object."""
+        try:
+            return json_text.loads(self.body)
+        except UnicodeDecodeError:  # JSON is UTF-8, but the server may name another encoding
+            return json_text.loads(self.text)
 
 
 class Web:
@@ -204,6 +210,7 @@ async def _answered(
             body=b"".join([piece async for piece in _pieces(response, limit, shown)]),
             encoding=response.charset_encoding or "utf-8",
             cookies=tuple(response.headers.get_list("set-cookie")),
+            undecoded=_undecoded(response, client.headers["Accept-Encoding"]),
         )
     finally:
         await response.aclose()
@@ -216,6 +223,18 @@ async def _pieces(response: httpx.Response, limit: int, shown: str) -> AsyncIter
         if size > limit:
             raise CannotTell(f"{shown} answers {response.status_code} with more than {limit} bytes")
         yield piece
+
+
+def _undecoded(response: httpx.Response, decoded: str) -> str:
+    """Why the body stays encoded; `decoded` are the content codings that httpx reads, which depend on its extras."""
+    codings = response.headers.get("content-encoding", "").lower().replace(",", " ").split()
+    if unread := [one for one in codings if one != "identity" and one not in decoded.replace(",", " ").split()]:
+        return f"its Content-Encoding is {unread[0]}; Seatrial reads {decoded}"
+    try:
+        codecs.lookup(response.charset_encoding or "utf-8")
+    except LookupError:
+        return f"its charset {response.charset_encoding} is unknown"
+    return ""
 
 
 def _certificate(response: httpx.Response) -> bytes:

@@ -275,7 +275,7 @@ class Command(GivenMachines):
         told, where = look.health or {}, settings.health_json
         said = {status_parsing.HEALTH: health_parsing.unplaced(told, where, nodes, words, all_well=all_well)}
         if all_well:
-            said[status_parsing.STATUS] = status_parsing.trouble(look.status, settings.status_json, nodes, words)
+            said[status_parsing.STATUS] = status_parsing.trouble(look.status, settings.status_json, words)
         return ", and ".join(f"{by} says {failures}" for by, failures in said.items() if failures)
 
     async def _status_without_deployment(self, ctx: Context) -> ClusterStatus:

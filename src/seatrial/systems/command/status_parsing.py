@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from seatrial.errors import CannotTell
 from seatrial.links.output import beginning, end
+from seatrial.model import json_text
 from seatrial.model.cluster import OFF, SAME_STATE, STATES, NodeHealth, PowerState
 from seatrial.model.reading import Health, Reading, Source, absent, measured, reported
 from seatrial.spi import Finished
@@ -63,7 +63,7 @@ def document(verb: str, said: Finished) -> Answer:
     if said.dropped:
         raise CannotTell(f"{verb} printed too much: {said.dropped} bytes of its answer were not kept")
     try:
-        found = _loaded(said.stdout)
+        found = json_text.loads(said.stdout)
     except ValueError as error:
         found = _lines(said.stdout)
         if found is None:
@@ -82,22 +82,9 @@ def _lines(text: str) -> list[Any] | None:
     """The values of JSON lines, at least two; None if it is something else."""
     lines = [line for line in text.splitlines() if line.strip()]
     try:
-        return [_loaded(line) for line in lines] if len(lines) > 1 else None
+        return [json_text.loads(line) for line in lines] if len(lines) > 1 else None
     except ValueError:
         return None
-
-
-def _loaded(text: str) -> Any:
-    """JSON; ValueError also for a name that stands twice in one object, as either value may be the true one."""
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            names = [name for name, _ in pairs]
-            raise ValueError(f"{next(name for name in found if names.count(name) > 1)!r} stands twice in one object")
-        return found
-
-    return json.loads(text, object_pairs_hook=once)
 
 
 def once(by: str, items: Sequence[tuple[Any, T]]) -> dict[Any, T]:
@@ -120,9 +107,9 @@ def state_of(told: Answer, where: StatusSettings, absent: object = None) -> Any:
     return at(told, where.state, "status", absent=absent)
 
 
-def trouble(told: Answer, where: StatusSettings, known: Sequence[str], words: Words) -> str:
+def trouble(told: Answer, where: StatusSettings, words: Words) -> str:
     """What the answer says of trouble beside the state of the whole: another word, an error, a grave problem, a node
-    with a bad word, or a known one that is off; in words."""
+    with a bad word, or one that is off; in words. Inventories often leave out a machine that is off."""
     nodes = nodes_of(told, where)
     items = nodes if isinstance(nodes, list) else list(nodes.items()) if isinstance(nodes, Mapping) else []
     found: list[str] = []
@@ -138,7 +125,7 @@ def trouble(told: Answer, where: StatusSettings, known: Sequence[str], words: Wo
             found += [f"{name}: {one}" for one in complaints.of(value, words)]
         elif str(value).lower() not in POWERS and complaints.is_unwell("state", value, words):
             found.append(f"{name}: {value}")
-    off = {name: one.value for name, one in powers(nodes, where, words).items() if one.value in OFF and name in known}
+    off = {name: one.value for name, one in powers(nodes, where, words).items() if one.value in OFF}
     return ", ".join([*found, *(f"{name} is {power}" for name, power in off.items())])
 
 

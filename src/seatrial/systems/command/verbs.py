@@ -19,7 +19,7 @@ from seatrial.links.paths import shown
 from seatrial.links.process.supervision import Supervisor
 from seatrial.model.values import SHELL
 from seatrial.spi import Finished
-from seatrial.spi.link import NO_PROGRAM, NOT_FOUND
+from seatrial.spi.link import NO_PROGRAM, NOT_FOUND, shell_complaint
 from seatrial.spi.output import Output
 from seatrial.systems.command.programs import obstacle
 from seatrial.systems.command.status_parsing import TAIL
@@ -104,6 +104,9 @@ def _accepted(call: Call, done: Finished, output: Output) -> Finished:
         said = end(done.stderr.strip(), 200)
         why = f"{call.verb}: a program that it needs was not found in the folder {call.cwd} or on the PATH: {said}"
         raise ToolMissing(why + _where(output), evidence=evidence)
+    if complaint := shell_complaint(call.argv, done.stderr):
+        text = f"{call.verb}: the shell could not run the command: {complaint}{_where(output)}"
+        raise ToolMissing(text, evidence=evidence)
     ended = done.ended + (f" ({done.signal})" if done.signal else "")
     last = beginning(_telling(output.masked(done.stderr.strip() or done.stdout.strip())), 200)
     text = f"{call.verb}: {' '.join(call.argv)} {ended}{last and ': ' + last}"
