@@ -77,6 +77,9 @@ def _texts() -> Iterator[Case]:
 
     short = "ERROR: no ship\n".encode("utf-16")
     yield check("its output is UTF-16", "U", looks(prints(short), lacks="ERROR"), look="command lacks")
+    yield check(
+        "its output is UTF-16", "U", looks(prints(short), that="!stdout.contains('ERROR')"), look="command that"
+    )
     yield check("its output is gzip", "U", looks(prints(GZIP), lacks="ERROR"), look="command lacks")
     yield check("its output has zero bytes between words", "P", looks(prints(b"HOME=/root\0USER=me\0"), lacks="ERROR"),
                 look="command lacks")  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from seatrial.checks.content import held, holds, shown
+from seatrial.checks.content import held, holds, shown, unreadable
 from seatrial.checks.per_node import OnNodes, on_each, text_of
 from seatrial.expressions.text import uses
 from seatrial.model import json_text
@@ -38,7 +38,7 @@ class Command(OnNodes):
     contains: str | tuple[str, ...] = ()
     """Text required in its standard output."""
     lacks: str | tuple[str, ...] = ()
-    """Text forbidden in its standard output."""
+    """Text forbidden in its standard output. An output that is not readable as text is unknown."""
     that: Expression = Expression("")
     """CEL over `exit_code`, `stdout`, `stderr` (without the last line end), `json` (its output, if it is JSON),
     `node`."""
@@ -114,6 +114,11 @@ class Command(OnNodes):
         except ValueError as error:
             if uses(self.that, "json"):  # even `json != …` would be true
                 return unknown(f"the output is not JSON ({error}), and `that` uses it", self.that, said)
+        read = " ".join(
+            text for name, text in (("stdout", done.stdout), ("stderr", done.stderr)) if uses(self.that, name)
+        )
+        if why := unreadable(read):
+            return unknown(f"the output cannot be read: {why}", self.that)
         # As in the outputs of `custom_command`, so that the two can be compared.
         out, err = done.stdout.rstrip("\n"), done.stderr.rstrip("\n")
         names = {"exit_code": done.exit_code, "stdout": out, "stderr": err, "json": parsed}

@@ -57,7 +57,7 @@ class File(OnNodes):
     contains: str | tuple[str, ...] = ()
     """Text required in the file."""
     lacks: str | tuple[str, ...] = ()
-    """Text forbidden in the file."""
+    """Text forbidden in the file. A file that is not readable as text is unknown."""
     mode: str = ""
     """Its permissions in octal, in quotes: "0644"."""
     owner: str = ""

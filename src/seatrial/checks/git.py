@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
-from seatrial.checks.content import held, holds, shown
+from seatrial.checks.content import held, holds, shown, unreadable
 from seatrial.expressions.text import uses
 from seatrial.links.git.place import AtRepository
 from seatrial.links.git.remote import Fetched, is_path
@@ -101,6 +101,8 @@ class Git(AtRepository):
         seen = shown(ctx, text) if self.path else commit.sha
         if not self.that:
             return passed(seen, self._expected())
+        if uses(self.that, "content") and (why := unreadable(text)):
+            return unknown(f"{self.path} cannot be read: {why}", self.that)
         parsed: object = None
         try:
             parsed = json_text.loads(text)
