@@ -35,7 +35,7 @@ _COMPLAINT = re.compile(
 
 def shell_complaint(argv: Sequence[str], stderr: str) -> str:
     """What the shell `argv[0]` itself says of a text with a syntax error, or of a missing program anywhere in it, also
-    before a pipe. Empty: nothing, or `argv` is no shell's."""
+    before a pipe. Empty: nothing, or `argv` is not a shell with a text."""
     if not argv or "-c" not in argv:
         return ""
     said = (line[len(argv[0]) + 1 :].strip() for line in stderr.splitlines() if line.startswith(f"{argv[0]}:"))
