@@ -20,7 +20,6 @@ from seatrial.providers.clouds.provider import CloudProvider
 from seatrial.providers.clouds.vendor import Denied, NoAnswer, NoRoom, NoSuchThing, Order, Part, Throttled
 from seatrial.providers.digitalocean import Droplets
 from seatrial.providers.hetzner import HetznerCloud
-from seatrial.providers.hetzner import cloud as hetzner_cloud
 from seatrial_stand_ins.clouds.server import CloudServer
 from seatrial_stand_ins.digitalocean import DigitalOceanServer
 from seatrial_stand_ins.hetzner import HetznerServer
@@ -168,8 +167,7 @@ def test_a_deployers_machine_is_recognised_by_its_address_and_powered(vendor, se
     ids=["denied", "expired", "quota", "capacity", "throttled", "broken"],
 )
 def test_a_refused_machine_is_named_by_its_kind(vendor, server, monkeypatch, plant: Callable[..., None], refusal):
-    monkeypatch.setattr(hetzner_cloud, "SEEN", 0.5)
-    monkeypatch.setattr("seatrial.providers.digitalocean.cloud.SEEN", 0.5)
+    monkeypatch.setattr(calls, "SEEN", 0.5)
 
     async def scenario():
         provider, cloud = await ready(vendor)

@@ -59,6 +59,7 @@ class Owners:
         """The run's folder: no path outside it is removed."""
         self.masks = masks or Masks()
         """The secrets to mask in what programs print."""
+        self._providers: dict[str, Provider] = {}
 
     async def destroy(self, entry: Entry) -> None:
         """Have its owner remove an entry (already gone is success); loads the owner's plugin file if it has one."""
@@ -91,9 +92,11 @@ class Owners:
             await system.give_back(resource)
 
     def provider(self, name: str) -> Provider:
-        """A provider created from the project's settings alone."""
-        made: Provider = self.registry.get("provider", name)(self._settings(name))
-        return made
+        """A provider created from the project's settings alone: one for all resources, since a session of a cloud takes
+        seconds and megabytes."""
+        if name not in self._providers:
+            self._providers[name] = self.registry.get("provider", name)(self._settings(name))
+        return self._providers[name]
 
 
 def _remove_path(resource: Resource, within: Path | None) -> None:

@@ -160,7 +160,7 @@ def test_no_room_is_told_and_leaves_nothing(aws, tmp_path, code):
 
 
 def test_a_machine_that_is_left_behind_tells_its_price(aws, tmp_path, monkeypatch):
-    monkeypatch.setattr(cleanup, "PATIENCE", 3.0)
+    monkeypatch.setattr(cleanup, "PATIENCE", 8.0)  # that of its group, which is in use until then
     aws.plants.refused = {"TerminateInstances": (403, "UnauthorizedOperation")}
     with pytest.raises(LeftBehind, match=r"UnauthorizedOperation.*; it costs 0.0208 per hour"):
         asyncio.run(refused_node(tmp_path, 0.5, prices={"t3.small": 0.0208}))

@@ -17,8 +17,7 @@ from seatrial.loading.provider_settings import settings_from
 from seatrial.model.cluster import PowerState
 from seatrial.model.resource import Node, NodeSpec, Resource
 from seatrial.providers.azure import AzureCloud
-from seatrial.providers.azure.refusals import refusal
-from seatrial.providers.azure.rights import RIGHTS
+from seatrial.providers.azure.refusals import RIGHTS, refusal
 from seatrial.providers.clouds import calls, removal
 from seatrial.providers.clouds.vendor import Denied, NoAnswer, NoRoom, Order, Part, Throttled
 from seatrial.registry import Registry

@@ -5,18 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, ClassVar
 
-from seatrial.errors import CannotTell, ExtraMissing
+from seatrial.errors import CannotTell
 from seatrial.providers.aws.ec2 import Ec2
 from seatrial.providers.aws.refusals import REMEDY, told
 from seatrial.providers.aws.settings import AwsSettings
-from seatrial.providers.clouds.calls import Calls
+from seatrial.providers.clouds.calls import ANSWER, Calls, imports
 from seatrial.providers.clouds.provider import CloudProvider
-from seatrial.providers.clouds.settings import parameter_names
-from seatrial.providers.clouds.tags import Tagging
 from seatrial.registry import provider
-
-ANSWER = 45.0
-"""Seconds for the answer to one call."""
 
 
 @provider("aws")
@@ -25,26 +20,21 @@ class Aws(CloudProvider):
 
     name = "aws"
     title = "AWS"
-    tagging = Tagging()
-    lag = 10.0
     remedy = REMEDY
-    parameter_names = parameter_names("aws")
 
     Settings: ClassVar[type[Any]] = AwsSettings
 
     async def connect(self, settings: AwsSettings) -> Ec2:
         """The account by the SDK's own chain of credentials."""
-        calls = Calls(told, seconds=ANSWER * 2)
+        calls = Calls(told)
         return await calls.ask("the credentials of AWS", _connected, settings, calls)
 
 
 def _connected(settings: AwsSettings, calls: Calls) -> Ec2:
-    try:
+    with imports("the AWS SDK", "aws"):
         import boto3
         from botocore.config import Config
         from botocore.exceptions import ProfileNotFound
-    except ImportError as error:
-        raise ExtraMissing("the AWS SDK is not installed: pip install 'seatrial[aws]'") from error
     try:
         session = boto3.Session(profile_name=settings.profile or None, region_name=settings.region or None)
     except ProfileNotFound as error:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 from seatrial.errors import CannotTell
-from seatrial.providers.clouds.vendor import CloudRefused, Denied, NoAnswer, NoRoom, NoSuchThing, Throttled
+from seatrial.providers.clouds.refusals import Refusals, seconds_of
+from seatrial.providers.clouds.vendor import Denied, NoAnswer
 
 REMEDY = (
     "set AWS_PROFILE or `profile` under [providers.aws] in seatrial.toml, and `region`; for SSO: `aws sso login`; see "
@@ -13,10 +12,13 @@ REMEDY = (
 )
 
 EXPIRED = ("RequestExpired", "ExpiredToken", "ExpiredTokenException")
-NO_ROOM = re.compile(r"Insufficient|LimitExceeded|Unsupported$|MaxSpotInstanceCountExceeded")
-DENIED = re.compile(r"UnauthorizedOperation|AccessDenied|AuthFailure|InvalidClientTokenId|OptInRequired|PendingVerif")
-THROTTLED = re.compile(r"RequestLimitExceeded|Throttl|TooManyRequests|EC2ThrottledException|Unavailable$")
-BROKEN = ("InternalError", "InternalFailure", "ServiceUnavailable")
+REFUSALS = Refusals(
+    silent="^(InternalError|InternalFailure|ServiceUnavailable)$",
+    busy="RequestLimitExceeded|Throttl|TooManyRequests|Unavailable$",
+    full="Insufficient|LimitExceeded|Unsupported$|MaxSpotInstanceCountExceeded",
+    denied="UnauthorizedOperation|AccessDenied|AuthFailure|InvalidClientTokenId|OptInRequired|PendingVerif|Expired",
+    missing=r"\.(NotFound|NotFoundException|Malformed)$",
+)
 
 
 def told(error: Exception, what: str) -> Exception:
@@ -25,9 +27,11 @@ def told(error: Exception, what: str) -> Exception:
     from botocore.parsers import ResponseParserError
 
     if isinstance(error, exceptions.ClientError):
-        answer = error.response.get("Error", {})
-        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0)
-        return _refusal(what, str(answer.get("Code") or status), str(answer.get("Message") or "nothing"), status, error)
+        answer, more = error.response.get("Error", {}), error.response.get("ResponseMetadata", {})
+        status, after = int(more.get("HTTPStatusCode") or 0), seconds_of(more.get("HTTPHeaders", {}).get("retry-after"))
+        code, text = str(answer.get("Code") or status), str(answer.get("Message") or "nothing")
+        remedy = f"; {REMEDY}" if code in EXPIRED else ""
+        return REFUSALS.of(f"{what}: AWS says {code}: {text}{remedy}", code, status, after=after)
     if isinstance(error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError | exceptions.NoRegionError):
         return Denied(f"{what}: {error}; {REMEDY}")
     if isinstance(error, exceptions.TokenRetrievalError | exceptions.SSOError | exceptions.CredentialRetrievalError):
@@ -37,29 +41,3 @@ def told(error: Exception, what: str) -> Exception:
     if isinstance(error, exceptions.BotoCoreError):
         return CannotTell(f"{what}: {error}")
     return error
-
-
-def _refusal(what: str, code: str, text: str, status: int, error: Exception) -> Exception:
-    message = f"{what}: AWS says {code}: {text}"
-    if code in EXPIRED:
-        return Denied(f"{message}; {REMEDY}", code=code)
-    if NO_ROOM.search(code):
-        if THROTTLED.search(code):
-            return Throttled(message, code=code, after=_after(error))
-        return NoRoom(message, code=code)
-    if DENIED.search(code):
-        return Denied(message, code=code)
-    if code in BROKEN or (status >= 500 and not THROTTLED.search(code)):
-        return NoAnswer(message)
-    if THROTTLED.search(code):
-        return Throttled(message, code=code, after=_after(error))
-    missing = code.endswith((".NotFound", ".NotFoundException", ".Malformed"))
-    return (NoSuchThing if missing else CloudRefused)(message, code=code)
-
-
-def _after(error: Exception) -> float:
-    headers = getattr(error, "response", {}).get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    try:
-        return float(headers.get("retry-after") or 0)
-    except ValueError:
-        return 0.0

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from seatrial.providers.clouds.settings import CloudSettings
+from seatrial.providers.clouds.settings import FirewallSettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class AwsSettings(CloudSettings):
+class AwsSettings(FirewallSettings):
     """Which account and region of AWS, and what its instances are made from."""
 
     profile: str = ""
@@ -18,8 +18,5 @@ class AwsSettings(CloudSettings):
     """The region of the instances; empty: the one of the profile or of AWS_REGION."""
     image_owners: Sequence[str] = ("self", "amazon")
     """The accounts (or `self`, `amazon`) whose images may be named by name; an identifier `ami-…` needs none."""
-    lets_in: Sequence[str] = ()
-    """Networks, such as `203.0.113.0/24`, with access to all ports of a trial's instances. SSH with the trial's key is
-    open to any network."""
     firewall: str = ""
     """An existing security group for the instances, by identifier; empty: each trial makes its own."""

@@ -6,11 +6,10 @@ from typing import Any, ClassVar
 
 from seatrial.providers.azure.cloud import Azure
 from seatrial.providers.azure.refusals import told
-from seatrial.providers.azure.session import ANSWER, Session
+from seatrial.providers.azure.session import Session
 from seatrial.providers.azure.settings import REMEDY, AzureSettings
 from seatrial.providers.clouds.calls import Calls
 from seatrial.providers.clouds.provider import CloudProvider
-from seatrial.providers.clouds.settings import parameter_names
 from seatrial.registry import provider
 
 
@@ -20,13 +19,11 @@ class AzureCloud(CloudProvider):
 
     name = "azure"
     title = "Azure"
-    lag = 10.0
     remedy = REMEDY
-    parameter_names = parameter_names("azure")
 
     Settings: ClassVar[type[Any]] = AzureSettings
 
     async def connect(self, settings: AzureSettings) -> Azure:
         """The subscription, by Azure's own chain of credentials."""
-        calls = Calls(told, seconds=ANSWER * 2)
+        calls = Calls(told)
         return Azure(await calls.ask("the credentials of Azure", Session, settings), calls, settings)

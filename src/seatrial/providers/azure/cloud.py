@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
-from seatrial.errors import NotSupported, UsageError, nearest
+from seatrial.errors import NotSupported, UsageError
 from seatrial.providers.azure import machines
-from seatrial.providers.azure.rights import missing_rights
+from seatrial.providers.azure.refusals import missing_rights
 from seatrial.providers.azure.session import Session
 from seatrial.providers.azure.settings import TABLE, AzureSettings
-from seatrial.providers.clouds.calls import Calls, until
+from seatrial.providers.clouds.calls import Calls, by_ids, existing, until
+from seatrial.providers.clouds.settings import required
 from seatrial.providers.clouds.tags import carries
-from seatrial.providers.clouds.vendor import Account, CloudRefused, Denied, Machine, NoSuchThing, Order, Part
+from seatrial.providers.clouds.vendor import Account, CloudRefused, Denied, Machine, NoSuchThing, Order, Part, absent
 
 OPERATION = 540.0
 """Seconds for an operation to end. A whole resource group takes minutes."""
@@ -32,9 +33,7 @@ class Azure:
 
     @property
     def _location(self) -> str:
-        if not self._settings.location:
-            raise UsageError(f"no location for the machines: set `location` under [{TABLE}] in seatrial.toml")
-        return self._settings.location
+        return required("azure", "location", self._settings.location)
 
     def _id(self, group: str, kind: str, name: str) -> str:
         return f"/subscriptions/{self._session.subscription}/resourceGroups/{group}/providers/Microsoft.{kind}/{name}"
@@ -44,26 +43,19 @@ class Azure:
 
     async def _get(self, call: Any, id: str, **named: Any) -> dict[str, Any] | None:
         """The thing with this identifier; None: there is none."""
-        with suppress(NoSuchThing):
-            found: dict[str, Any] = await self._read(id, call, *_where(id), **named)
-            return found
-        return None
+        return await self._calls.find(id, self._session.read, call, *_where(id), **named)
 
     async def _change(self, what: str, call: Any, *arguments: Any, **named: Any) -> None:
         """A change that Azure makes once however often it is sent; return when its operation has ended well."""
         operation = await self._calls.ask(what, self._session.begun, call, *arguments, **named)
-
-        async def look() -> bool | None:
-            return await self._calls.ask(what, self._session.ended, what, operation) or None
-
         if operation:
+            look = partial(self._calls.ask, what, self._session.ended, what, operation)
             await until(look, OPERATION, lambda: f"{what}: the operation of Azure goes on after {OPERATION:g} s")
 
     async def machines(self, *, tags: Mapping[str, str] | None = None, ids: Sequence[str] = ()) -> Sequence[Machine]:
         """Those with tags are without their addresses: that is two lists less."""
         if ids:
-            found = await asyncio.gather(*map(self._one, ids))
-            return [machine for machine in found if machine is not None]
+            return await by_ids(ids, self._one, self.machines)
         known = await self._read("the machines", self._machines.list_all)
         views = await self._read("the states of the machines", self._machines.list_all, status_only="true")
         states = {str(one["id"]).lower(): one["properties"].get("instanceView") or {} for one in views}
@@ -76,8 +68,8 @@ class Azure:
     async def _one(self, id: str) -> Machine | None:
         found = await self._get(self._machines.get, id, expand="instanceView")
         get, more = self._network.network_interfaces.get, "ipConfigurations/publicIPAddress"
-        cards = [await self._get(get, card, expand=more) for card in _cards_of(found or {})]
-        return machines.machine(found, [card for card in cards if card]) if found else None
+        cards = await existing(lambda card: self._get(get, card, expand=more), _cards_of(found or {}))
+        return machines.machine(found, cards) if found else None
 
     async def _cards(self) -> dict[str, dict[str, Any]]:
         """All interfaces by identifier, with their public addresses in the place of these' identifiers."""
@@ -93,13 +85,12 @@ class Azure:
         """If there is none of its name: a request that is sent again makes no second machine."""
         from azure.core import MatchConditions
 
-        group, begin = order.trial_name, self._machines.begin_create_or_update
-        wall, settings = self._id(group, "Network/networkSecurityGroups", machines.WALL), self._settings
-        public, subnet = settings.address == "public", self._subnet(group)
-        body = machines.body(order, self._location, settings.user, subnet, wall, public=public)
-        named: dict[str, Any] = {"etag": "*", "match_condition": MatchConditions.IfMissing}
+        group, settings, begin = order.trial_name, self._settings, self._machines.begin_create_or_update
+        wall = self._id(group, "Network/networkSecurityGroups", machines.WALL)
+        body = machines.body(order, self._location, settings, self._subnet(group), wall)
+        once = {"etag": "*", "match_condition": MatchConditions.IfMissing}
         try:
-            await self._change(f"the machine {order.name}", begin, group, order.name, body, **named)
+            await self._change(f"the machine {order.name}", begin, group, order.name, body, **once)
         except CloudRefused as error:
             if error.code != "PreconditionFailed":
                 raise
@@ -117,9 +108,8 @@ class Azure:
 
     async def stop(self, id: str) -> None:
         """The guest may shut down; one that does not loses its power after a time of Azure's choice."""
-        vms = self._machines
-        call = vms.begin_deallocate if self._settings.deallocate else vms.begin_power_off
-        await self._change(f"stop of {id}", call, *_where(id))
+        verb = "begin_deallocate" if self._settings.deallocate else "begin_power_off"
+        await self._change(f"stop of {id}", getattr(self._machines, verb), *_where(id))
 
     async def crash(self, id: str) -> None:
         await self._change(f"power-off of {id}", self._machines.begin_power_off, *_where(id), skip_shutdown=True)
@@ -140,13 +130,15 @@ class Azure:
         make = network.network_security_groups.begin_create_or_update
         await self._change(f"the rules of {part.name}", make, part.name, machines.WALL, rules)
         if not settings.network:
-            make, body = network.virtual_networks.begin_create_or_update, {**own, "properties": dict(machines.NETWORK)}
-            await self._change(f"the network of {part.name}", make, part.name, machines.NET, body)
+            nodes = {"name": machines.NODES, "properties": {"addressPrefix": "10.0.0.0/20"}}
+            space = {"addressSpace": {"addressPrefixes": ["10.0.0.0/16"]}, "subnets": [nodes]}
+            make, net = network.virtual_networks.begin_create_or_update, {**own, "properties": space}
+            await self._change(f"the network of {part.name}", make, part.name, machines.NET, net)
 
     async def parts(self, *, tags: Mapping[str, str] | None = None, prefix: str = "") -> Sequence[Part]:
         key, value = next(iter((tags or {}).items()), ("", ""))  # Azure takes one pair
-        words = [f"tagName eq '{key}'", *([f"tagValue eq '{value}'"] if value else [])]
-        wanted = {"filter": " and ".join(words)} if key else {}
+        words = f"tagName eq '{key}'" + (f" and tagValue eq '{value}'" if value else "")
+        wanted = {"filter": words} if key else {}
         groups = await self._read("the groups", self._session.resources.resource_groups.list, **wanted)
         found = [Part(kind=GROUP, name=str(one["name"]), tags=one.get("tags") or {}) for one in groups]
         return [one for one in found if one.name.startswith(prefix) and carries(one.tags, tags or {})]
@@ -166,17 +158,15 @@ class Azure:
 
     async def account(self) -> Account:
         session, settings, compute = self._session, self._settings, self._session.compute
-        missing, quota = list[str](), ""
+        missing, quota = tuple[str, ...](), ""
         try:
             sizes = await self._read("the sizes", compute.virtual_machine_sizes.list, self._location)
         except CloudRefused as error:
             if isinstance(error, Denied):
                 raise
-            missing.append(f"location {settings.location!r} does not exist: {error}")
+            missing = (f"location {settings.location!r} does not exist: {error}",)
         else:
-            names = [str(one["name"]) for one in sizes]
-            if settings.size and settings.size not in names:
-                missing.append(f"size {settings.size!r} does not exist: {nearest(settings.size, names)}")
+            missing += absent("size", settings.size, [str(one["name"]) for one in sizes])
             missing += await self._missing_image()
             usage = await self._read("the quotas", compute.usage.list, self._location)
             left = [one["limit"] - one["currentValue"] for one in usage if one["name"]["value"] == "cores"]
@@ -187,20 +177,17 @@ class Azure:
             rights = missing_rights(answer.get("value") or ())
         except Denied as error:
             rights = (f"unknown, for Azure does not say which ones there are: {error}",)
-        own = {"found": session.found, "whose": session.whose, "quota": quota}
-        return Account(missing=tuple(missing), missing_rights=rights, **own)
+        return Account(found=session.found, whose=session.whose, quota=quota, missing=missing, missing_rights=rights)
 
-    async def _missing_image(self) -> list[str]:
+    async def _missing_image(self) -> tuple[str, ...]:
         """Of a publisher's images; others are the user's own."""
         image, call = self._settings.image, self._session.compute.virtual_machine_images.list
         if not image or "id" in (named := machines.reference(image)):
-            return []
-        *sku, version = named.values()
-        known = list[str]()
-        with suppress(NoSuchThing):
-            known = [str(one["name"]) for one in await self._read(f"the image {image}", call, self._location, *sku)]
-        exists = known and version in ("latest", *known)
-        return [] if exists else [f"image {image!r} does not exist: {nearest(version, known, what='versions')}"]
+            return ()
+        *sku, _ = named.values()
+        found = await self._calls.find(f"the image {image}", self._session.read, call, self._location, *sku)
+        known = [f":{one['name']}" for one in found or ()]
+        return absent("image", image, [":".join(sku) + version for version in ("", ":latest", *known) if known])
 
 
 def _where(id: str) -> tuple[str, str]:

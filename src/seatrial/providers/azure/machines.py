@@ -8,7 +8,8 @@ from typing import Any
 
 from seatrial.errors import UsageError
 from seatrial.model.cluster import PowerState
-from seatrial.providers.clouds.vendor import Machine, Order
+from seatrial.providers.azure.settings import TABLE, AzureSettings
+from seatrial.providers.clouds.vendor import Machine, Order, addresses
 
 POWER = {
     **dict.fromkeys(("running", "stopping", "deallocating"), PowerState.RUNNING),
@@ -26,18 +27,15 @@ def reference(image: str) -> dict[str, str]:
         return {"id": image}
     parts = image.split(":")
     if len(parts) not in (3, 4) or not all(parts):
-        raise UsageError(
-            f"providers.azure.image is {image!r}; allowed: PUBLISHER:OFFER:SKU:VERSION, such as "
-            "Debian:debian-12:12-gen2:latest, or the identifier of an image"
-        )
+        raise UsageError(f"{TABLE}.image is {image!r}; allowed: PUBLISHER:OFFER:SKU:VERSION, or an image's identifier")
     return dict(zip(("publisher", "offer", "sku", "version"), [*parts, "latest"], strict=False))
 
 
-def body(order: Order, location: str, user: str, subnet: str, wall: str, *, public: bool) -> dict[str, Any]:
+def body(order: Order, location: str, settings: AzureSettings, subnet: str, wall: str) -> dict[str, Any]:
     """The request for a machine, its disks, its interface and its address: they go with it."""
     name, goes = order.name, {"deleteOption": "Delete"}
     at: dict[str, Any] = {"subnet": {"id": subnet}}
-    if public:
+    if settings.address == "public":
         address = {"sku": {"name": "Standard"}, "properties": {**goes, "publicIPAllocationMethod": "Static"}}
         at["publicIPAddressConfiguration"] = {"name": f"{name}-ip", **address}
     card = {**goes, "primary": True, "networkSecurityGroup": {"id": wall}}
@@ -47,7 +45,7 @@ def body(order: Order, location: str, user: str, subnet: str, wall: str, *, publ
         {"lun": lun, "name": f"{name}-data{lun + 1}", "createOption": "Empty", "diskSizeGB": gib, **goes}
         for lun, gib in enumerate(order.data_gib)
     ]
-    admin = "seatrial" if user == "root" else user  # Azure allows no such first user: cloud-init makes that one
+    admin = settings.user if settings.user != "root" else "seatrial"  # Azure allows no first user root: cloud-init does
     key = {"path": f"/home/{admin}/.ssh/authorized_keys", "keyData": order.public_key}
     linux = {"disablePasswordAuthentication": True, "ssh": {"publicKeys": [key]}}
     data = base64.b64encode(order.user_data.encode()).decode()
@@ -72,13 +70,6 @@ def rules(port: int, lets_in: Sequence[str]) -> dict[str, Any]:
     return {"securityRules": [{"name": name, "properties": {**rule, **one}} for name, one in given.items()]}
 
 
-NETWORK: Mapping[str, Any] = {
-    "addressSpace": {"addressPrefixes": ["10.0.0.0/16"]},
-    "subnets": [{"name": NODES, "properties": {"addressPrefix": "10.0.0.0/20"}}],
-}
-"""A trial's own network."""
-
-
 def machine(document: Mapping[str, Any], cards: Sequence[Mapping[str, Any]] = ()) -> Machine:
     """A machine with its view; `cards`: its interfaces, each with its public addresses."""
     properties = document["properties"]
@@ -86,15 +77,13 @@ def machine(document: Mapping[str, Any], cards: Sequence[Mapping[str, Any]] = ()
     power = next((code.partition("/")[2] for code in codes if code.startswith("PowerState/")), "")
     state, word = str(properties.get("provisioningState", "")), power or "without a power state"
     at = [one["properties"] for card in cards for one in card["properties"].get("ipConfigurations", ())]
-    private = [str(one["privateIPAddress"]) for one in at if one.get("privateIPAddress")]
-    publics = [one.get("publicIPAddress", {}).get("properties", {}).get("ipAddress") for one in at]
-    public = [str(one) for one in publics if one]
+    private = [one.get("privateIPAddress") for one in at]
+    public = [one.get("publicIPAddress", {}).get("properties", {}).get("ipAddress") for one in at]
     return Machine(
         id=str(document["id"]).lower(), name=str(document["name"]), busy=state in BUSY,
         power=POWER.get(power, PowerState.STOPPED if state == "Creating" else PowerState.UNKNOWN),
-        word=word if state == "Succeeded" else f"{word}, {state}",
-        private=private[0] if private else "", public=public[0] if public else "",
-        others=(*private[1:], *public[1:]), tags=document.get("tags") or {}, refuses=_refuses(properties, codes),
+        word=word if state == "Succeeded" else f"{word}, {state}", **addresses(private, public),
+        tags=document.get("tags") or {}, refuses=_refuses(properties, codes),
     )  # fmt: skip
 
 

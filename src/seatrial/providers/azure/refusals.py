@@ -1,18 +1,34 @@
-"""Errors of Azure's SDK, as the refusals of the shape."""
+"""Errors of Azure's SDK, as the refusals of the shape; and the rights whose want is one."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from json import JSONDecodeError
 from typing import Any
 
 from seatrial.providers.azure.settings import REMEDY
-from seatrial.providers.clouds.vendor import CloudRefused, Denied, NoAnswer, NoRoom, NoSuchThing, Throttled
+from seatrial.providers.clouds.refusals import Refusals, seconds_of
+from seatrial.providers.clouds.vendor import Denied, NoAnswer
 
-NO_ROOM = re.compile(r"Allocation|SkuNotAvailable|Quota|LimitReached|LimitExceeded|SubnetIsFull")
-BUSY = ("Conflict", "AnotherOperationInProgress", "RetryableError", "OperationPreempted")
-"""Codes of a change that another one holds back: Azure did nothing."""
-DENIED = ("SubscriptionNotFound", "AuthorizationFailed", "InvalidSubscriptionId")
+REFUSALS = Refusals(
+    busy=r"^(Conflict|AnotherOperationInProgress|RetryableError|OperationPreempted)\b",
+    full=r"^\S*(Allocation|SkuNotAvailable|Quota|Limit(Reached|Exceeded)|SubnetIsFull)|^OperationNotAllowed .*[Qq]uota",
+    denied=r"^(SubscriptionNotFound|AuthorizationFailed|InvalidSubscriptionId)\b",
+    missing=r"^\S*NotFound\b",
+)
+
+OWN, JOINED = "read write delete", "read write delete join/action"
+RIGHTS = tuple(
+    f"Microsoft.{kind}/{verb}" for kind, verbs in {
+        "Compute/virtualMachines": f"{OWN} start/action powerOff/action deallocate/action",
+        "Compute/virtualMachines/retrieveBootDiagnosticsData": "action", "Compute/disks": OWN,
+        "Compute/locations": "operations/read usages/read vmSizes/read", "Network/networkInterfaces": JOINED,
+        "Network/publicIPAddresses": JOINED, "Network/networkSecurityGroups": JOINED,
+        "Network/virtualNetworks": f"{OWN} subnets/join/action", "Resources/subscriptions/resourceGroups": OWN,
+    }.items() for verb in verbs.split()
+)  # fmt: skip
+"""The rights that the provider uses; the guide has them as a role."""
 
 
 def told(error: Exception, what: str) -> Exception:
@@ -24,9 +40,9 @@ def told(error: Exception, what: str) -> Exception:
     brief = next((line for line in lines if "AADSTS" in line), (lines or [type(error).__name__])[0])[:300]
     response: Any = error.response if isinstance(error, HttpResponseError) else None
     if isinstance(error, HttpResponseError) and response is not None:
-        status, wait = int(response.status_code or 0), str(response.headers.get("Retry-After") or "")
+        status, after = int(response.status_code or 0), seconds_of(response.headers.get("Retry-After"))
         code, words = (error.error.code, error.error.message) if error.error else (status, brief)
-        return refusal(what, str(code), str(words), status, float(wait) if wait.isdigit() else 0.0)
+        return refusal(what, str(code), str(words), status, after)
     if isinstance(error, ClientAuthenticationError):
         return Denied(f"{what}: no token for Azure: {brief}; {REMEDY}")
     if isinstance(error, AzureError | RequestException | JSONDecodeError):
@@ -36,13 +52,15 @@ def told(error: Exception, what: str) -> Exception:
 
 def refusal(what: str, code: str, words: str, status: int = 0, after: float = 0.0) -> Exception:
     """The refusal for an error of an answer, or of an ended operation (without a status)."""
-    message = f"{what}: Azure: {words} ({code})"
-    if code in DENIED or status in (401, 403):
-        return Denied(f"{message}; {REMEDY}" if status == 401 else message, code=code)
-    if NO_ROOM.search(code) or (code == "OperationNotAllowed" and "quota" in words.lower()):
-        return NoRoom(message, code=code)
-    if status == 429 or code in BUSY:
-        return Throttled(message, code=code, after=min(after, 60.0))
-    if status >= 500:
-        return NoAnswer(message)
-    return (NoSuchThing if status == 404 or code.endswith("NotFound") else CloudRefused)(message, code=code)
+    message = f"{what}: Azure: {words} ({code}){f'; {REMEDY}' if status == 401 else ''}"
+    return REFUSALS.of(message, code, status, words=words, after=after)
+
+
+def missing_rights(permissions: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Those that no permission gives; each has patterns, and exceptions of its own."""
+
+    def has(right: str, patterns: Sequence[str] | None) -> bool:
+        return any(fnmatchcase(right.lower(), pattern.lower()) for pattern in patterns or ())
+
+    given = [(one.get("actions"), one.get("notActions")) for one in permissions]
+    return tuple(right for right in RIGHTS if not any(has(right, yes) and not has(right, no) for yes, no in given))

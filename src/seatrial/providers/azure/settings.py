@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from seatrial.providers.clouds.settings import CloudSettings
+from seatrial.providers.clouds.settings import FirewallSettings
 
 TABLE = "providers.azure"
 REMEDY = "run `az login`, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET"
 
 
 @dataclass(frozen=True, kw_only=True)
-class AzureSettings(CloudSettings):
+class AzureSettings(FirewallSettings):
     """Which subscription and location, and what virtual machines are made from. `image` is
     `PUBLISHER:OFFER:SKU:VERSION`, such as `Debian:debian-12:12-gen2:latest`, or the identifier of an image of yours;
     `size` such as `Standard_B1s`; `network` is `GROUP/NETWORK/SUBNET`, or empty: each trial makes one."""
@@ -21,7 +20,5 @@ class AzureSettings(CloudSettings):
     """The identifier of the subscription; empty: AZURE_SUBSCRIPTION_ID."""
     location: str = ""
     """The location of new machines, such as `westeurope`. Machines are looked for in all locations."""
-    lets_in: Sequence[str] = ()
-    """Networks, such as `203.0.113.0/24`, with access to all ports of a trial's machines."""
     deallocate: bool = False
     """`stop_node` deallocates: a stopped machine costs only its disks and address, and loses its temporary disk."""

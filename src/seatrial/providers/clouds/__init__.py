@@ -4,6 +4,7 @@
 | --- | --- |
 | `vendor` | the protocol `Cloud`, its values, the refusals |
 | `settings` | the table's common keys, a machine's size |
+| `refusals` | a vendor's error codes as refusals |
 | `tags` | labels in the characters that a cloud allows |
 | `calls` | blocking calls in threads, throttling, waiting |
 | `naming`, `removal` | whose a resource is, its removal |

@@ -6,6 +6,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields, replace
 from functools import partial
 from typing import Any, ClassVar
@@ -22,7 +23,7 @@ from seatrial.providers.clouds import naming, removal, witness
 from seatrial.providers.clouds.adoption import followed, host_of, recognised
 from seatrial.providers.clouds.budget import over_limits
 from seatrial.providers.clouds.calls import until
-from seatrial.providers.clouds.settings import CloudSettings, size_of
+from seatrial.providers.clouds.settings import CloudSettings, parameter_names, size_of
 from seatrial.providers.clouds.tags import NODE, Tagging
 from seatrial.providers.clouds.vendor import Cloud, HasSecrets, Machine, NoSuchThing, Order, Part
 from seatrial.providers.letting_in import until_let_in
@@ -42,7 +43,7 @@ class CloudProvider(GuestPowers):
     title: ClassVar[str]
     """The vendor's name in messages: `AWS`."""
     tagging: ClassVar[Tagging] = Tagging()
-    lag: ClassVar[float] = 0.0
+    lag: ClassVar[float] = 10.0
     """Seconds for which the vendor's lists may lack a new machine."""
     remedy: ClassVar[str]
     """Where the vendor looks for credentials, as an instruction."""
@@ -59,12 +60,18 @@ class CloudProvider(GuestPowers):
     deadlines: Mapping[str, float] = {
         "deploy": 900.0, "start": 600.0, "stop": 300.0, "restart": 600.0, "destroy": 600.0,
     }  # fmt: skip
+    parameter_names: ClassVar[tuple[str, ...]]
     cut_off = (LinkDown, LinkLost, TimeoutError)
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.parameter_names = parameter_names(cls.name)
 
     def __init__(self, settings: Any) -> None:
         self._settings: CloudSettings = settings
         self._clouds: dict[tuple[tuple[str, object], ...], Cloud] = {}
         self._opening = asyncio.Lock()
+        self._lists: dict[Cloud, removal.Lists] = {}
         self._machines = Batches(self._by_id, NoSuchThing, most=1)
         self._links: dict[tuple[str, str], SSHLink] = {}
         self._known: dict[str, tuple[str, str]] = {}
@@ -151,7 +158,7 @@ class CloudProvider(GuestPowers):
         )  # fmt: skip
         removal.SENT.add(name)
         removal.ASKED[name] = id = await cloud.create(order)
-        machine = await self._running(cloud, id, deadline)
+        machine = await self._running(id, deadline)
         address = machine.public if self._settings.address == "public" else machine.private
         if not address:
             other = "private" if self._settings.address == "public" else "public"
@@ -170,17 +177,17 @@ class CloudProvider(GuestPowers):
         await until_let_in(made, self.link(made), self._settings.user, deadline, remedy)
         return made
 
-    async def _running(self, cloud: Cloud, id: str, deadline: float) -> Machine:
+    async def _running(self, id: str, deadline: float) -> Machine:
         word = "no list shows it yet"
 
         async def look() -> Machine | None:
             nonlocal word
-            for machine in await cloud.machines(ids=(id,)):
+            with suppress(KeyError):  # no list shows it
+                machine = await self._machines.at(id)
                 word = machine.word
                 if machine.gone:
                     raise CannotTell(f"{self.title} removed the machine {id} again: {word}")
-                if machine.power is PowerState.RUNNING and not machine.busy:
-                    return machine
+                return machine if machine.power is PowerState.RUNNING and not machine.busy else None
             return None
 
         return await until(
@@ -194,7 +201,8 @@ class CloudProvider(GuestPowers):
         if "part" in resource.detail:
             await removal.part_gone(cloud, Part(kind=resource.kind, name=str(resource.detail["part"])), deadline)
             return
-        await removal.machine_gone(cloud, self.tagging, resource, self.lag, deadline)
+        lists = self._lists.setdefault(cloud, removal.Lists(cloud, self.tagging))
+        await removal.machine_gone(cloud, lists, resource, self.lag, deadline)
         name = str(resource.detail["machine"])
         for key, link in self._links.items():
             if key[0] == name:
@@ -262,9 +270,8 @@ class CloudProvider(GuestPowers):
         machine = await self._settled(node)
         if machine.power is PowerState.RUNNING:
             return
-        cloud = await self.cloud()
-        await cloud.start(machine.id)
-        self._moved[machine.id] = await self._running(cloud, machine.id, self.deadlines["start"])
+        await (await self.cloud()).start(machine.id)
+        self._moved[machine.id] = await self._running(machine.id, self.deadlines["start"])
         file, crashed = self._witnesses.pop(machine.id, ("", False))
         if file:
             await self._judge(node, file, crashed=crashed)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from typing import TypeVar
 
 from seatrial.errors import CannotTell
 from seatrial.model.resource import Resource
-from seatrial.providers.clouds.naming import PREFIX, of_node
-from seatrial.providers.clouds.tags import NODE, TRIAL, Tagging
+from seatrial.providers.batches import Batches
+from seatrial.providers.clouds.naming import PREFIX, ids_of, of_node
+from seatrial.providers.clouds.tags import TRIAL, Tagging
 from seatrial.providers.clouds.vendor import Cloud, CloudRefused, Denied, NoSuchThing, Part
 
-LOOK_AGAIN = 0.2
+T = TypeVar("T")
+
+LOOK_AGAIN, LOOK_AGAIN_AT_MOST = 0.2, 2.0
 BELIEVED = 30.0
 """Seconds after which a machine that stays as it is, though the cloud took its removal, is left behind."""
 
@@ -35,17 +40,34 @@ def may_appear(name: str, detail: object, lag: float) -> float:
     return now + lag if isinstance(begun, int | float) and now < begun + UNSENT + lag else 0.0
 
 
-async def machine_gone(cloud: Cloud, tagging: Tagging, resource: Resource, lag: float, deadline: float) -> None:
+class Lists:
+    """What there is of a trial, listed once for all removals that want to know at the same time: a list for each
+    machine would use up the vendor's limit of requests."""
+
+    def __init__(self, cloud: Cloud, tagging: Tagging) -> None:
+        self.tagging = tagging
+        self.machines = self._batches(cloud.machines)
+        self.parts = self._batches(cloud.parts)
+
+    def _batches(self, listed: Callable[..., Awaitable[Sequence[T]]]) -> Batches[Sequence[T]]:
+        async def of(trials: Sequence[str]) -> Mapping[str, Sequence[T]]:
+            tags = [self.tagging.write({TRIAL: trial}) for trial in trials]
+            return dict(zip(trials, await asyncio.gather(*(listed(tags=one) for one in tags)), strict=True))
+
+        return Batches(of, NoSuchThing, most=1)
+
+
+async def machine_gone(cloud: Cloud, lists: Lists, resource: Resource, lag: float, deadline: float) -> None:
     """Destroy the machine of this record with its disks and addresses, and return once no list shows them. CannotTell
     for a name without Seatrial's prefix: a damaged record must not destroy another's machine."""
     name, node, trial = str(resource.detail["machine"]), str(resource.detail.get("node")), resource.trial
     if not name.startswith(PREFIX) or len(name) < len(PREFIX) + 10 or not trial or f"{PREFIX}{trial}-{node}" != name:
         raise CannotTell(f"{name!r} is not the name of a machine created by Seatrial: nothing is destroyed")
-    tags, hidden = tagging.write({TRIAL: trial, NODE: node}), may_appear(name, resource.detail, lag)
+    hidden = may_appear(name, resource.detail, lag)
     clock, sent, seen = asyncio.get_running_loop().time, dict[str, float](), set[str]()
-    end = clock() + deadline
+    end, pause = clock() + deadline, LOOK_AGAIN
     while True:
-        machines = {m.id: m for m in of_node(await cloud.machines(tags=tags), trial, node, tagging)}
+        machines = {m.id: m for m in of_node(await lists.machines.at(trial), trial, node, lists.tagging)}
         alive = {id: machine for id, machine in machines.items() if not machine.gone}
         own = ASKED.get(name, "")
         ids = set(alive) | ({own} if own and own not in machines and time.time() < hidden else set())
@@ -59,9 +81,11 @@ async def machine_gone(cloud: Cloud, tagging: Tagging, resource: Resource, lag: 
             if clock() - sent.get(id, float("-inf")) > BELIEVED:  # a refusal while it is busy, or a lost call
                 with suppress(NoSuchThing):
                     await _taken(cloud, id, busy=id in alive and alive[id].busy, sent=sent, now=clock())
-        await asyncio.sleep(LOOK_AGAIN)
-    for part in await cloud.parts(tags=tags):
-        await part_gone(cloud, part, end - clock())
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.2, LOOK_AGAIN_AT_MOST)
+    for part in await lists.parts.at(trial):
+        if (ids_of(part, lists.tagging) or ("", "", ""))[1:] == (trial, node):
+            await part_gone(cloud, part, end - clock())
     ASKED.pop(name, None)
     SENT.discard(name)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -43,6 +43,15 @@ class CloudSettings:
     """The price of one machine per hour, by size."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class FirewallSettings(CloudSettings):
+    """Those of a cloud whose machines have a firewall of their trial."""
+
+    lets_in: Sequence[str] = ()
+    """Networks, such as `203.0.113.0/24`, with access to all ports of a trial's machines. SSH with the trial's key is
+    open to any network."""
+
+
 @frozen
 class Size:
     """The size and the parts of one machine."""
@@ -61,13 +70,20 @@ def parameter_names(provider: str) -> tuple[str, ...]:
 def size_of(provider: str, parameters: Mapping[str, object], settings: CloudSettings) -> Size:
     """From the suite's parameters: `PROVIDER_image`, `PROVIDER_size`, `root_volume_size`, `data_volumes_per_node`,
     `data_volume_size` (GiB, default 1). UsageError for an image or a size that nothing names."""
-    image, size = (str(parameters.get(f"{provider}_{name}") or getattr(settings, name)) for name in ("image", "size"))
-    for name, value in (("image", image), ("size", size)):
-        if not value:
-            raise UsageError(f"no {name} for the machines: set `{name}` under [providers.{provider}] in seatrial.toml")
+    image, size = (
+        required(provider, name, str(parameters.get(f"{provider}_{name}") or getattr(settings, name)))
+        for name in ("image", "size")
+    )
     count = _whole(parameters, COUNT, 0)
     disks = (_whole(parameters, DISK, 1),) * count
     return Size(image=image, size=size, root_gib=_whole(parameters, ROOT, 0), data_gib=disks)
+
+
+def required(provider: str, name: str, value: str) -> str:
+    """The value of a setting for new machines; UsageError without one."""
+    if not value:
+        raise UsageError(f"no {name} for the machines: set `{name}` under [providers.{provider}] in seatrial.toml")
+    return value
 
 
 def _whole(parameters: Mapping[str, object], name: str, default: int) -> int:

@@ -6,11 +6,11 @@ SDK's exceptions told as the refusals below, and a provider class of a few lines
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import field
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
-from seatrial.errors import CannotTell
+from seatrial.errors import CannotTell, nearest
 from seatrial.model.cluster import PowerState
 from seatrial.model.frozen import frozen
 
@@ -80,6 +80,13 @@ class Machine:
         return frozenset(filter(None, (self.private, self.public, *self.others)))
 
 
+def addresses(private: Iterable[object], public: Iterable[object]) -> dict[str, Any]:
+    """The fields of a machine with all these addresses; empty ones do not count."""
+    inner, outer = ([str(address) for address in given if address] for given in (private, public))
+    others = (*inner[1:], *outer[1:])
+    return {"private": next(iter(inner), ""), "public": next(iter(outer), ""), "others": others}
+
+
 @frozen
 class Part:
     """A resource beside machines: a disk, address, key, network, firewall or resource group."""
@@ -132,6 +139,13 @@ class Account:
     """Images, sizes and networks of the settings that do not exist, each with the existing ones."""
     quota: str = ""
     """What is left, in words; empty: the vendor does not say."""
+
+
+def absent(what: str, value: str, names: Collection[str], ids: Collection[str] = ()) -> tuple[str, ...]:
+    """For `Account.missing`: a setting whose value is none of the existing names and identifiers; an empty one is the
+    vendor's choice."""
+    there = not value or value in names or value in ids
+    return () if there else (f"{what} {value!r} does not exist: {nearest(value, names)}",)
 
 
 class Cloud(Protocol):

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from seatrial.errors import NotSupported, UsageError, nearest
 from seatrial.model.cluster import PowerState
-from seatrial.providers.clouds.calls import Calls, until
-from seatrial.providers.clouds.vendor import Account, CloudRefused, Denied, Machine, NoAnswer, NoSuchThing, Order, Part
+from seatrial.providers.clouds.calls import Calls, by_ids, seen, until
+from seatrial.providers.clouds.tags import carries
+from seatrial.providers.clouds.vendor import (
+    Account,
+    CloudRefused,
+    Denied,
+    Machine,
+    NoAnswer,
+    NoSuchThing,
+    Order,
+    Part,
+    absent,
+    addresses,
+)
 from seatrial.providers.digitalocean.refusals import checked
 from seatrial.providers.digitalocean.settings import Credentials, DigitalOceanSettings
 from seatrial.providers.digitalocean.tags import TRIAL_KEY, mapping, own, words
@@ -21,9 +32,6 @@ POWER = {"active": PowerState.RUNNING, "off": PowerState.STOPPED, "new": PowerSt
 PAGE = 200
 ACTION = 240.0
 """Seconds for an action to end."""
-
-SEEN = 10.0
-"""Seconds for a droplet to appear whose creation was not answered."""
 
 KEY, TAG = "key", "tag"
 
@@ -54,17 +62,14 @@ class DigitalOcean:
 
     async def machines(self, *, tags: Mapping[str, str] | None = None, ids: Sequence[str] = ()) -> Sequence[Machine]:
         if ids:
-            found = await asyncio.gather(*map(self._one, ids))
-            return [machine for machine in found if machine is not None]
+            return await by_ids(ids, self._one, self.machines)
         listed = map(_machine, await self._all("the droplets", "droplets", self._client.droplets.list))
-        wanted = (tags or {}).items()
-        return [m for m in listed if all(k in m.tags and v in ("", m.tags[k]) for k, v in wanted)]
+        return [machine for machine in listed if carries(machine.tags, tags or {})]
 
     async def _one(self, id: str) -> Machine | None:
-        try:
-            return _machine((await self._ask(f"the droplet {id}", self._client.droplets.get, int(id)))["droplet"])
-        except NoSuchThing:
-            return None
+        what = f"the droplet {id}"
+        answer = await self._calls.find(what, checked(self._client.droplets.get, what), int(id))
+        return None if answer is None else _machine(answer["droplet"])
 
     async def create(self, order: Order) -> str:
         """Once: names are not unique here, so a droplet without an answer is looked for by its tags."""
@@ -85,7 +90,7 @@ class DigitalOcean:
         try:
             created = await self._calls.do(what, checked(self._client.droplets.create, what), body=body)
         except NoAnswer as error:
-            return await self._seen(order, error)
+            return await seen(lambda: self._named(order), error)
         for action in created["links"]["actions"]:
             await self._ended(action["id"], f"creating {order.name}")
         return str(created["droplet"]["id"])
@@ -98,19 +103,11 @@ class DigitalOcean:
         existing = nearest(named, [vpc["name"] for vpc in vpcs])
         raise UsageError(f"providers.digitalocean.network is {named!r}, and there is no such VPC: {existing}")
 
-    async def _seen(self, order: Order, error: NoAnswer) -> str:
-        """The identifier of a droplet whose creation was not answered; `error` when it does not appear."""
+    async def _named(self, order: Order) -> str | None:
+        """The identifier of the droplet that this order made."""
         trial = {TRIAL_KEY: order.tags[TRIAL_KEY]}
-
-        async def look() -> str | None:
-            found = [one.id for one in await self.machines(tags=trial) if one.name == order.name]
-            return found[0] if len(found) == 1 else None
-
-        try:
-            async with asyncio.timeout(SEEN):
-                return await until(look, SEEN * 2, lambda: "")
-        except TimeoutError:
-            raise error from None
+        found = [one.id for one in await self.machines(tags=trial) if one.name == order.name]
+        return found[0] if len(found) == 1 else None
 
     async def start(self, id: str) -> None:
         await self._act(id, "power_on", "active")
@@ -200,15 +197,14 @@ class DigitalOcean:
             ("image", settings.image, await self._all("the images", "images", client.images.list)),
             ("region", settings.region, await self._all("the regions", "regions", client.regions.list)),
         ]
-        missing = []
+        missing = tuple[str, ...]()
         for what, value, things in named:
-            names = sorted(str(one["slug"]) for one in things if one.get("slug"))
-            if value and value not in names and value not in {str(one.get("id")) for one in things}:
-                missing.append(f"{what} {value!r} does not exist: {nearest(value, names)}")
+            names = [str(one["slug"]) for one in things if one.get("slug")]
+            missing += absent(what, value, names, [str(one.get("id")) for one in things])
         limit = int(account["droplet_limit"])
         return Account(
             found=self._credentials.found, whose=f"the account {account['email']} of DigitalOcean",
-            missing=tuple(missing), missing_rights=await self._missing_rights(),
+            missing=missing, missing_rights=await self._missing_rights(),
             quota=f"{limit - len(droplets)} of {limit} droplets left",
         )  # fmt: skip
 
@@ -232,13 +228,10 @@ class DigitalOcean:
 
 def _machine(droplet: Any) -> Machine:
     status, locked = str(droplet["status"]), bool(droplet.get("locked"))
-    addresses: dict[str, list[str]] = {"public": [], "private": []}
-    for card in (droplet.get("networks") or {}).get("v4") or ():
-        addresses.setdefault(str(card["type"]), []).append(str(card["ip_address"]))
-    public, private = addresses["public"], addresses["private"]
+    cards = (droplet.get("networks") or {}).get("v4") or ()
+    private, public = ([one["ip_address"] for one in cards if one["type"] == kind] for kind in ("private", "public"))
     return Machine(
         id=str(droplet["id"]), name=str(droplet["name"]), power=POWER.get(status, PowerState.UNKNOWN), word=status,
-        gone=status == "archive", busy=locked or status == "new", public=public[0] if public else "",
-        private=private[0] if private else "", others=(*public[1:], *private[1:]),
+        gone=status == "archive", busy=locked or status == "new", **addresses(private, public),
         tags=mapping(droplet.get("tags") or ()),
     )  # fmt: skip

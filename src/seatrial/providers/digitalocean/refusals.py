@@ -6,29 +6,20 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from seatrial.providers.clouds.vendor import CloudRefused, Denied, NoAnswer, NoRoom, NoSuchThing, Throttled
+from seatrial.providers.clouds.refusals import Refusals, seconds_of
+from seatrial.providers.clouds.vendor import NoAnswer
 
-FULL = ("droplet limit", "not available in this region", "currently unavailable")
-"""Words of a refusal for want of room: DigitalOcean has one code for all invalid requests."""
+REFUSALS = Refusals(
+    busy="pending event", full="droplet limit|not available in this region|currently unavailable", missing="^not_found "
+)
+"""By their words: DigitalOcean has one code for all invalid requests."""
 
-PENDING = "pending event"
 
-
-def refusal(status: int, body: object, what: str, after: float = 0.0) -> CloudRefused | NoAnswer:
+def refusal(status: int, body: object, what: str, after: float = 0.0) -> Exception:
     """The refusal in an answer of the API."""
     told = body if isinstance(body, dict) else {}
     code, words = str(told.get("id") or status), str(told.get("message") or f"the status {status}")
-    message = f"{what}: DigitalOcean: {words} ({code})"
-    if status == 404 or code == "not_found":
-        return NoSuchThing(message, code=code)
-    if status in (401, 403):
-        return Denied(message, code=code)
-    if status == 429 or PENDING in words:
-        return Throttled(message, code=code, after=min(after, 60.0))
-    if status >= 500:
-        return NoAnswer(message)
-    kind = NoRoom if any(word in words for word in FULL) else CloudRefused
-    return kind(message, code=code)
+    return REFUSALS.of(f"{what}: DigitalOcean: {words} ({code})", code, status, words=words, after=after)
 
 
 def told(error: Exception, what: str) -> Exception:
@@ -41,8 +32,8 @@ def told(error: Exception, what: str) -> Exception:
             body = json.loads(response.text())
         except (ValueError, AttributeError):
             body = None
-        wait = str(getattr(response, "headers", {}).get("Retry-After") or "")
-        return refusal(response.status_code or 0, body, what, float(wait) if wait.isdigit() else 0.0)
+        after = seconds_of(getattr(response, "headers", {}).get("Retry-After"))
+        return refusal(response.status_code or 0, body, what, after)
     if isinstance(error, AzureError):
         return NoAnswer(f"{what}: no answer of DigitalOcean: {type(error).__name__}")
     return error

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 from seatrial.providers.clouds.calls import Calls
 from seatrial.providers.clouds.provider import CloudProvider
-from seatrial.providers.clouds.settings import parameter_names
 from seatrial.providers.clouds.tags import Tagging
 from seatrial.providers.clouds.vendor import Cloud
 from seatrial.providers.gcp.engine import ComputeEngine
@@ -23,9 +22,7 @@ class GoogleCloud(CloudProvider):
     name = "gcp"
     title = "Google Cloud"
     tagging = Tagging(plain="a-z0-9-", longest=60)
-    lag = 10.0
     remedy = REMEDY
-    parameter_names = parameter_names("gcp")
 
     Settings: ClassVar[type[Any]] = GoogleSettings
 

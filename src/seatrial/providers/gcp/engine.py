@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from seatrial.errors import CannotTell, UsageError
-from seatrial.providers.clouds.calls import Calls, until
+from seatrial.errors import CannotTell
+from seatrial.providers.clouds.calls import Calls, by_ids, until
+from seatrial.providers.clouds.settings import required
 from seatrial.providers.clouds.vendor import Account, Denied, Machine, NoAnswer, NoSuchThing, Order, Part
 from seatrial.providers.gcp import instances
 from seatrial.providers.gcp.session import Session, require_done
@@ -25,8 +25,6 @@ BOOT = 60.0
 SSH = "-ssh"
 """The end of the name of a trial's second firewall rule."""
 
-FEW = 4  # instances that are asked for one by one
-
 
 class ComputeEngine:
     """One project; new instances are made in one zone of it."""
@@ -38,9 +36,7 @@ class ComputeEngine:
 
     @property
     def _zone(self) -> str:
-        if not self._settings.zone:
-            raise UsageError("no zone for the machines: set `zone` under [providers.gcp] in seatrial.toml")
-        return f"{self._own}/zones/{self._settings.zone}"
+        return f"{self._own}/zones/{required('gcp', 'zone', self._settings.zone)}"
 
     async def _get(self, path: str, **query: str) -> dict[str, Any]:
         return await self._calls.ask(path, self._session.call, "GET", path, query)
@@ -78,17 +74,17 @@ class ComputeEngine:
             query["pageToken"] = str(token)
 
     async def machines(self, *, tags: Mapping[str, str] | None = None, ids: Sequence[str] = ()) -> Sequence[Machine]:
-        if ids and len(ids) <= FEW:
-            answers = await asyncio.gather(*(self._known(id) for id in ids))
-            return [instances.machine(answer) for answer in answers if answer is not None]
+        if ids:
+            return await by_ids(ids, self._one, self.machines)
         query = {"filter": instances.filter_of(tags)} if tags else {}
-        listed = map(instances.machine, await self._list(f"{self._own}/aggregated/instances", **query))
-        return [machine for machine in listed if not ids or machine.id in ids]
+        return [instances.machine(one) for one in await self._list(f"{self._own}/aggregated/instances", **query)]
+
+    async def _one(self, id: str) -> Machine | None:
+        found = await self._known(id)
+        return instances.machine(found) if found else None
 
     async def _known(self, id: str) -> dict[str, Any] | None:
-        with suppress(NoSuchThing):
-            return await self._get(id)
-        return None
+        return await self._calls.find(id, self._session.call, "GET", id)
 
     async def create(self, order: Order) -> str:
         image, zone, card = await self._image(order.image), self._zone, self._card()

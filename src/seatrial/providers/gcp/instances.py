@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from seatrial.model.cluster import PowerState
-from seatrial.providers.clouds.vendor import Machine, Order
+from seatrial.providers.clouds.vendor import Machine, Order, addresses
 
 RIGHTS = tuple(
     f"compute.{kind}.{verb}"
@@ -57,14 +57,14 @@ def booted(output: str) -> bool | None:
 def machine(document: Mapping[str, Any]) -> Machine:
     """An instance as the shape has it."""
     cards = document.get("networkInterfaces") or [{}]
-    public = [str(config["natIP"]) for card in cards for config in card.get("accessConfigs", ()) if config.get("natIP")]
-    private = [str(card["networkIP"]) for card in cards if card.get("networkIP")]
+    public = [config.get("natIP") for card in cards for config in card.get("accessConfigs", ())]
+    private = [card.get("networkIP") for card in cards]
     status, message = str(document.get("status")), str(document.get("statusMessage") or "")
     return Machine(
         id=path_of(str(document["selfLink"])), name=str(document["name"]),
         power=POWER.get(status, PowerState.UNKNOWN), word=f"{status} ({message})" if message else status,
-        busy=status not in SETTLED, private=private[0] if private else "", public=public[0] if public else "",
-        others=(*private[1:], *public[1:]), tags=document.get("labels", {}), refuses=_refuses(document),
+        busy=status not in SETTLED, **addresses(private, public), tags=document.get("labels", {}),
+        refuses=_refuses(document),
     )  # fmt: skip
 
 

@@ -10,8 +10,10 @@ from typing import Any
 
 import httpx
 
-from seatrial.errors import CannotTell, ExtraMissing
-from seatrial.providers.clouds.vendor import CloudRefused, Denied, NoAnswer, NoRoom, NoSuchThing, Throttled
+from seatrial.errors import CannotTell
+from seatrial.providers.clouds.calls import imports
+from seatrial.providers.clouds.refusals import Refusals, seconds_of
+from seatrial.providers.clouds.vendor import Denied, NoAnswer
 from seatrial.providers.gcp.settings import GoogleSettings
 
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
@@ -20,8 +22,11 @@ APIS = {
     "CLOUDRESOURCEMANAGER": "https://cloudresourcemanager.googleapis.com/v1/",
 }
 REMEDY = "run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to a key's file"
-FAST = ("rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED")
-FULL = ("quotaExceeded", "QUOTA_EXCEEDED", "LIMIT_EXCEEDED")
+REFUSALS = Refusals(
+    busy="^(rateLimitExceeded|userRateLimitExceeded|RATE_LIMIT_EXCEEDED)$",
+    full="^(quotaExceeded|QUOTA_EXCEEDED|LIMIT_EXCEEDED)$|POOL_EXHAUSTED",
+    missing="^(RESOURCE_NOT_FOUND|notFound)$",
+)
 ANSWER = 30.0
 """Seconds for the answer to one call."""
 
@@ -30,11 +35,9 @@ class Session:
     """Blocking calls of Google's APIs as one account; for several threads."""
 
     def __init__(self, settings: GoogleSettings) -> None:
-        try:
+        with imports("google-auth", "gcp"):
             import google.auth
             from google.auth.exceptions import DefaultCredentialsError
-        except ImportError as error:
-            raise ExtraMissing("google-auth is not installed: pip install 'seatrial[gcp]'") from error
         try:
             found: Any = google.auth.default(scopes=SCOPES)
         except DefaultCredentialsError as error:
@@ -92,25 +95,17 @@ class Session:
 
 def refusal(what: str, answer: httpx.Response) -> Exception:
     """Google's error as one of the shape's refusals."""
-    wait = answer.headers.get("Retry-After", "")
     try:
         error = answer.json()["error"]
         reason, words = str((error.get("errors") or [error])[0].get("reason", "")), str(error["message"])
     except (ValueError, KeyError, TypeError, AttributeError):
         return NoAnswer(f"{what}: Google Cloud answered {answer.status_code} without saying why")
     text = f"{what}: {words} ({answer.status_code} {reason})"
-    if answer.status_code == 429 or reason in FAST:
-        return Throttled(text, code=reason, after=float(wait) if wait.isdigit() else 0.0)
-    if answer.status_code >= 500:
-        return NoAnswer(text)
-    kind = NoRoom if reason in FULL else {401: Denied, 403: Denied, 404: NoSuchThing}.get(answer.status_code)
-    return (kind or CloudRefused)(text, code=reason)
+    return REFUSALS.of(text, reason, answer.status_code, after=seconds_of(answer.headers.get("Retry-After")))
 
 
 def require_done(operation: Mapping[str, Any]) -> None:
     """Raise the error of an ended operation."""
     for error in operation.get("error", {}).get("errors", ()):
         code = str(error.get("code"))
-        kind = {"RESOURCE_NOT_FOUND": NoSuchThing, "notFound": NoSuchThing}.get(code, CloudRefused)
-        kind = NoRoom if code in FULL or "POOL_EXHAUSTED" in code else kind
-        raise kind(f"{operation.get('operationType')}: {error.get('message')} ({code})", code=code)
+        raise REFUSALS.of(f"{operation.get('operationType')}: {error.get('message')} ({code})", code)

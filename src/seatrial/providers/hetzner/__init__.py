@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from seatrial.errors import ExtraMissing
-from seatrial.providers.clouds.calls import Calls
+from seatrial.providers.clouds.calls import ANSWER, Calls, imports
 from seatrial.providers.clouds.provider import CloudProvider
-from seatrial.providers.clouds.settings import parameter_names
 from seatrial.providers.hetzner.cloud import Hetzner
 from seatrial.providers.hetzner.labels import LABELS
 from seatrial.providers.hetzner.refusals import Resets
 from seatrial.providers.hetzner.settings import REMEDY, HetznerSettings, credentials
 from seatrial.registry import provider
-
-ANSWER = 45.0
-"""Seconds for the answer to one call."""
 
 
 @provider("hetzner")
@@ -25,21 +20,17 @@ class HetznerCloud(CloudProvider):
     name = "hetzner"
     title = "Hetzner Cloud"
     tagging = LABELS
-    lag = 10.0
     remedy = REMEDY
-    parameter_names = parameter_names("hetzner")
 
     Settings: ClassVar[type[Any]] = HetznerSettings
 
     async def connect(self, settings: HetznerSettings) -> Hetzner:
         """The project of the token."""
-        try:
+        with imports("the SDK of Hetzner Cloud", "hetzner"):
             from hcloud import Client
-        except ImportError as error:
-            raise ExtraMissing("the SDK of Hetzner Cloud is not installed: pip install 'seatrial[hetzner]'") from error
         found, resets = credentials(settings.context), Resets()
         client = Client(found.token, api_endpoint=found.endpoint, application_name="seatrial", timeout=ANSWER)
         # Repeating is the work of `Calls`: the SDK would send a creation again after a timeout.
         client._client._retry_max_retries = 0
         client._client._session.hooks["response"].append(resets.keep)
-        return Hetzner(client, Calls(resets.told, seconds=ANSWER * 2), settings, found)
+        return Hetzner(client, Calls(resets.told), settings, found)

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from seatrial.errors import NotSupported, UsageError, nearest
+from seatrial.errors import NotSupported, UsageError
 from seatrial.model.cluster import PowerState
-from seatrial.providers.clouds.calls import Calls, until
+from seatrial.providers.clouds.calls import Calls, by_ids, seen, until
 from seatrial.providers.clouds.vendor import (
     Account,
     CloudRefused,
     Denied,
     Machine,
     NoAnswer,
-    NoSuchThing,
     Order,
     Part,
+    absent,
+    addresses,
 )
 from seatrial.providers.hetzner.labels import selector
 from seatrial.providers.hetzner.settings import Credentials, HetznerSettings
@@ -34,9 +34,6 @@ STEADY = ("running", "off")
 ACTION = 240.0
 """Seconds for an action to end."""
 
-SEEN = 10.0
-"""Seconds for a server to appear whose creation was not answered."""
-
 KEY, GROUP = "key", "placement group"
 
 
@@ -51,18 +48,15 @@ class Hetzner:
 
     async def machines(self, *, tags: Mapping[str, str] | None = None, ids: Sequence[str] = ()) -> Sequence[Machine]:
         if ids:
-            found = await asyncio.gather(*map(self._one, ids))
-            return [machine for machine in found if machine is not None]
+            return await by_ids(ids, self._one, self.machines)
         servers = await self._calls.ask(
             "the servers", self._client.servers.get_all, label_selector=selector(tags or {}) or None
         )
         return [_machine(server) for server in servers]
 
     async def _one(self, id: str) -> Machine | None:
-        try:
-            return _machine(await self._calls.ask(f"the server {id}", self._client.servers.get_by_id, int(id)))
-        except NoSuchThing:
-            return None
+        server = await self._calls.find(f"the server {id}", self._client.servers.get_by_id, int(id))
+        return None if server is None else _machine(server)
 
     async def create(self, order: Order) -> str:
         """Once: a server's name is unique in the project, so one without an answer is looked for by its name."""
@@ -72,7 +66,7 @@ class Hetzner:
         try:
             created = await self._calls.do(f"the server {order.name}", self._client.servers.create, **request)
         except NoAnswer as error:
-            return await self._seen(order, error)
+            return await seen(lambda: self._named(order), error)
         await self._ended(created.action, f"creating {order.name}")
         return str(created.server.id)
 
@@ -111,19 +105,11 @@ class Hetzner:
             raise UsageError(f"Hetzner Cloud has no {what} {named!r} in this project: see [providers.hetzner]")
         return int(found.id)
 
-    async def _seen(self, order: Order, error: NoAnswer) -> str:
-        """The identifier of a server whose creation was not answered; `error` when it does not appear."""
-
-        async def look() -> str | None:
-            server = await self._calls.ask(f"the server {order.name}", self._client.servers.get_by_name, order.name)
-            same = server is not None and dict(server.labels or {}) == dict(order.tags)
-            return str(server.id) if server is not None and same else None
-
-        try:
-            async with asyncio.timeout(SEEN):
-                return await until(look, SEEN * 2, lambda: "")
-        except TimeoutError:
-            raise error from None
+    async def _named(self, order: Order) -> str | None:
+        """The identifier of the server that this order made."""
+        server = await self._calls.ask(f"the server {order.name}", self._client.servers.get_by_name, order.name)
+        same = server is not None and dict(server.labels or {}) == dict(order.tags)
+        return str(server.id) if server is not None and same else None
 
     async def start(self, id: str) -> None:
         await self._act(id, "power_on")
@@ -198,20 +184,19 @@ class Hetzner:
 
     async def account(self) -> Account:
         client, ask, settings = self._client, self._calls.ask, self._settings
-        missing = []
-        named: list[tuple[str, str, Any]] = [
-            ("size", settings.size, await ask("the server types", client.server_types.get_all))
-        ]
-        named.append(("image", settings.image, await ask("the images", client.images.get_all)))
-        named.append(("location", settings.location, await ask("the locations", client.locations.get_all)))
-        for what, value, things in named:
-            names = sorted({str(one.name) for one in things if one.name})
-            if value and value not in names and value not in {str(one.id) for one in things}:
-                missing.append(f"{what} {value!r} does not exist: {nearest(value, names)}")
+        missing = tuple[str, ...]()
+        rooms: list[tuple[str, str, Any]] = [
+            ("size", settings.size, client.server_types), ("image", settings.image, client.images),
+            ("location", settings.location, client.locations),
+        ]  # fmt: skip
+        for what, value, room in rooms:
+            things = await ask(f"the names of a {what}", room.get_all)
+            names = {str(one.name) for one in things if one.name}
+            missing += absent(what, value, names, [str(one.id) for one in things])
         servers = await ask("the servers", client.servers.get_all)
         return Account(
             found=self._credentials.found, whose=f"a project of Hetzner Cloud with {len(servers)} servers",
-            missing=tuple(missing), missing_rights=await self._missing_rights(),
+            missing=missing, missing_rights=await self._missing_rights(),
         )  # fmt: skip
 
     async def _missing_rights(self) -> tuple[str, ...]:
@@ -229,11 +214,10 @@ class Hetzner:
 
 def _machine(server: Any) -> Machine:
     public, word = server.public_net, str(server.status)
-    private = [str(net.ip) for net in server.private_net or ()]
+    outer = public.ipv4.ip if public is not None and public.ipv4 is not None else ""
     return Machine(
         id=str(server.id), name=str(server.name), power=POWER.get(word, PowerState.UNKNOWN),
         word=f"{word}, locked" if server.locked else word,
-        busy=bool(server.locked) or word not in STEADY, private=private[0] if private else "",
-        public=str(public.ipv4.ip) if public is not None and public.ipv4 is not None else "",
-        others=tuple(private[1:]), tags=dict(server.labels or {}),
+        busy=bool(server.locked) or word not in STEADY, tags=dict(server.labels or {}),
+        **addresses([net.ip for net in server.private_net or ()], [outer]),
     )  # fmt: skip

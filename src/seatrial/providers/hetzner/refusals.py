@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import time
 
-from seatrial.providers.clouds.vendor import CloudRefused, Denied, NoAnswer, NoRoom, NoSuchThing, Throttled
+from seatrial.providers.clouds.refusals import LONGEST_WAIT, Refusals
+from seatrial.providers.clouds.vendor import CloudRefused, NoAnswer
 
-KINDS: dict[str, type[CloudRefused]] = {
-    "not_found": NoSuchThing,
-    "unauthorized": Denied,
-    "forbidden": Denied,
-    "token_readonly": Denied,
-    "resource_limit_exceeded": NoRoom,
-    "resource_unavailable": NoRoom,
-    "placement_error": NoRoom,
-    "locked": Throttled,
-    "conflict": Throttled,
-}
-SILENT = ("server_error", "service_error", "unavailable", "maintenance", "timeout", "bad_gateway", "unknown_error")
-"""Codes after which a change may have had its effect."""
+REFUSALS = Refusals(
+    silent="^(server_error|service_error|unavailable|maintenance|timeout|bad_gateway|unknown_error)$",
+    busy="^(rate_limit_exceeded|locked|conflict)$",
+    full="^(resource_limit_exceeded|resource_unavailable|placement_error)$",
+    denied="^(unauthorized|forbidden|token_readonly)$",
+    missing="^not_found$",
+)
 
 
 class Resets:
@@ -36,7 +31,7 @@ class Resets:
 
     def after(self) -> float:
         """Seconds until then; 0: unknown. Never more than a minute: the limit is refilled all the time."""
-        return min(max(self._at - time.time(), 0.0), 60.0)
+        return min(max(self._at - time.time(), 0.0), LONGEST_WAIT)
 
     def told(self, error: Exception, what: str) -> Exception:
         """An exception of the SDK, without its request."""
@@ -50,8 +45,5 @@ class Resets:
         if not isinstance(error, APIException):
             return CloudRefused(f"{what}: Hetzner Cloud: {error}")
         code, message = str(error.code), f"{what}: Hetzner Cloud: {error.message} ({error.code})"
-        if code == "rate_limit_exceeded":
-            return Throttled(message, code=code, after=self.after())
-        if code in SILENT or (code.isdigit() and int(code) >= 500):
-            return NoAnswer(message)
-        return KINDS.get(code, CloudRefused)(message, code=code)
+        after = self.after() if code == "rate_limit_exceeded" else 0.0
+        return REFUSALS.of(message, code, int(code) if code.isdecimal() else 0, after=after)
