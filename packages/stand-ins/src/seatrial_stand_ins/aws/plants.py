@@ -10,7 +10,8 @@ class Plants:
     """The injected faults; change them while the server runs. A call is an action of the API: `RunInstances`."""
 
     refused: dict[str, tuple[int, str]] = field(default_factory=dict)
-    """Action to HTTP status and code of the answer, such as 403 and `UnauthorizedOperation`; it has no effect."""
+    """Action (`*`: every other one) to HTTP status and code of the answer, such as 403 and `UnauthorizedOperation`; it
+    has no effect."""
     throttled: dict[str, int] = field(default_factory=dict)
     """Action to the number of further answers with the code `RequestLimitExceeded`."""
     lost: dict[str, int] = field(default_factory=dict)

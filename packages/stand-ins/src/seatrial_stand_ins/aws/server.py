@@ -112,8 +112,8 @@ class AwsServer(LoopbackServer):
         return Response(json.dumps(answer), status_code=status, media_type="application/x-amz-json-1.1")
 
     def _planted(self, action: str, parameters: Mapping[str, str]) -> tuple[int, str, str] | None:
-        if action in self.plants.refused:
-            status, code = self.plants.refused[action]
+        if planted := self.plants.refused.get(action) or self.plants.refused.get("*"):
+            status, code = planted
             return status, code, f"{action} was refused on purpose"
         if happens(self.plants.throttled, action):
             return 503, "RequestLimitExceeded", "Request limit exceeded."
