@@ -29,7 +29,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo docs reference example-clouds example-compose example-ansible example-consultancy example-kubernetes example-operator example-pytest example-redis example-tofu example-webapp test check prose format truth bench bench-kubernetes bench-machines bench-preflight bench-traps backends dist pins cluster cluster-down clean
+.PHONY: help install demo docs reference example-clouds example-compose example-ansible example-consultancy example-kubernetes example-operator example-pytest example-redis example-tofu example-webapp test check prose format truth bench bench-clouds bench-kubernetes bench-machines bench-preflight bench-traps backends dist pins cluster cluster-down clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -111,6 +111,9 @@ bench: $(STAMP) ## Benchmark against Chaos Toolkit, Robot Framework and pytest (
 
 bench-machines: $(STAMP) ## Benchmark containers and virtual machines against hand-written scripts (BENCH_ARGS="--only ready,health")
 	$(BIN)/python -m benchmarks.machines $(BENCH_ARGS)
+
+bench-clouds: $(STAMP) ## Benchmark 100 machines over stand-ins of five clouds against the same calls by hand (BENCH_ARGS="--machines 10")
+	$(BIN)/python -m benchmarks.clouds $(BENCH_ARGS)
 
 bench-kubernetes: $(STAMP) ## Benchmark Deployments in a real cluster against Chainsaw (needs root, Go and `make backends`)
 	$(BIN)/python -m benchmarks.kubernetes $(BENCH_ARGS)
