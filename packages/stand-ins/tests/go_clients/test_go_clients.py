@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from seatrial_stand_ins.azure import AzureServer
+from seatrial_stand_ins.azure import AzureServer, cloud
 from seatrial_stand_ins.clouds.server import CloudServer
 from seatrial_stand_ins.digitalocean import DigitalOceanServer
 from seatrial_stand_ins.hetzner import HetznerServer
@@ -53,7 +53,13 @@ crash PowerState/stopped
 start PowerState/running
 restart PowerState/running
 deallocate PowerState/deallocated
-missing true
+missing 404 ResourceNotFound
+no group 404 ResourceGroupNotFound
+wrong size 400 InvalidParameter
+twice 412 PreconditionFailed
+failed 200 action_failed
+listed [web1 web2 web3 web4 web5] in pages: 3
+statuses 10
 selected 1
 disks 0
 left false
@@ -72,9 +78,11 @@ def build(program: Path, to: Path) -> str:
 
 @pytest.mark.slow
 @NEEDS_GO
-def test_azures_go_client_sees_its_cloud(tmp_path):
+def test_azures_go_client_sees_its_cloud(tmp_path, monkeypatch):
+    monkeypatch.setattr(cloud, "PAGE", 2)
     built = build(AZURES, tmp_path / "azure")
     with AzureServer() as server:
+        server.plants.operation_fails["redeploy"] = "no such luck"
         environment = {**os.environ, **server.environment, "CLOUD_KEY": KEY, "SSL_CERT_FILE": server.authority}
         seen = subprocess.run([built], env=environment, capture_output=True, text=True, timeout=120, check=False)
         assert seen.stdout == AZURE, seen.stderr

@@ -3,10 +3,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/arm"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
@@ -32,6 +34,15 @@ func must[T any](value T, err error) T {
 func done[T any](poller *runtime.Poller[T], err error) T {
 	must(0, err)
 	return must(poller.PollUntilDone(ctx, &runtime.PollUntilDoneOptions{Frequency: time.Second}))
+}
+
+// code is the vendor's code of an error, with its status.
+func code(err error) string {
+	var refused *azcore.ResponseError
+	if !errors.As(err, &refused) {
+		return fmt.Sprint("none: ", err)
+	}
+	return fmt.Sprint(refused.StatusCode, " ", refused.ErrorCode)
 }
 
 func main() {
@@ -64,34 +75,37 @@ func main() {
 		},
 	}, nil))
 	deletes := to.Ptr(armcompute.DeleteOptionsDelete)
-	made := done(machines.BeginCreateOrUpdate(ctx, "shop", "web1", armcompute.VirtualMachine{
-		Location: at, Tags: tags,
-		Properties: &armcompute.VirtualMachineProperties{
-			HardwareProfile: &armcompute.HardwareProfile{VMSize: to.Ptr(armcompute.VirtualMachineSizeTypes("Standard_B1s"))},
-			StorageProfile: &armcompute.StorageProfile{
-				ImageReference: &armcompute.ImageReference{Publisher: to.Ptr("Debian"), Offer: to.Ptr("debian-12"),
-					SKU: to.Ptr("12-gen2"), Version: to.Ptr("latest")},
-				OSDisk: &armcompute.OSDisk{CreateOption: to.Ptr(armcompute.DiskCreateOptionTypesFromImage),
-					DeleteOption: to.Ptr(armcompute.DiskDeleteOptionTypesDelete)},
+	wanted := func(name string) armcompute.VirtualMachine {
+		return armcompute.VirtualMachine{
+			Location: at, Tags: tags,
+			Properties: &armcompute.VirtualMachineProperties{
+				HardwareProfile: &armcompute.HardwareProfile{VMSize: to.Ptr(armcompute.VirtualMachineSizeTypes("Standard_B1s"))},
+				StorageProfile: &armcompute.StorageProfile{
+					ImageReference: &armcompute.ImageReference{Publisher: to.Ptr("Debian"), Offer: to.Ptr("debian-12"),
+						SKU: to.Ptr("12-gen2"), Version: to.Ptr("latest")},
+					OSDisk: &armcompute.OSDisk{CreateOption: to.Ptr(armcompute.DiskCreateOptionTypesFromImage),
+						DeleteOption: to.Ptr(armcompute.DiskDeleteOptionTypesDelete)},
+				},
+				OSProfile: &armcompute.OSProfile{ComputerName: &name, AdminUsername: to.Ptr("deck"),
+					LinuxConfiguration: &armcompute.LinuxConfiguration{SSH: &armcompute.SSHConfiguration{
+						PublicKeys: []*armcompute.SSHPublicKey{
+							{Path: to.Ptr("/home/deck/.ssh/authorized_keys"), KeyData: &key}}}}},
+				NetworkProfile: &armcompute.NetworkProfile{
+					NetworkAPIVersion: to.Ptr(armcompute.NetworkAPIVersion("2022-11-01")),
+					NetworkInterfaceConfigurations: []*armcompute.VirtualMachineNetworkInterfaceConfiguration{{
+						Name: to.Ptr("card-" + name),
+						Properties: &armcompute.VirtualMachineNetworkInterfaceConfigurationProperties{
+							DeleteOption: deletes,
+							IPConfigurations: []*armcompute.VirtualMachineNetworkInterfaceIPConfiguration{{
+								Name: to.Ptr("main"),
+								Properties: &armcompute.VirtualMachineNetworkInterfaceIPConfigurationProperties{
+									Subnet: &armcompute.SubResource{ID: net.Properties.Subnets[0].ID},
+								}}}}}},
+				},
 			},
-			OSProfile: &armcompute.OSProfile{ComputerName: to.Ptr("web1"), AdminUsername: to.Ptr("deck"),
-				LinuxConfiguration: &armcompute.LinuxConfiguration{SSH: &armcompute.SSHConfiguration{
-					PublicKeys: []*armcompute.SSHPublicKey{
-						{Path: to.Ptr("/home/deck/.ssh/authorized_keys"), KeyData: &key}}}}},
-			NetworkProfile: &armcompute.NetworkProfile{
-				NetworkAPIVersion: to.Ptr(armcompute.NetworkAPIVersion("2022-11-01")),
-				NetworkInterfaceConfigurations: []*armcompute.VirtualMachineNetworkInterfaceConfiguration{{
-					Name: to.Ptr("card"),
-					Properties: &armcompute.VirtualMachineNetworkInterfaceConfigurationProperties{
-						DeleteOption: deletes,
-						IPConfigurations: []*armcompute.VirtualMachineNetworkInterfaceIPConfiguration{{
-							Name: to.Ptr("main"),
-							Properties: &armcompute.VirtualMachineNetworkInterfaceIPConfigurationProperties{
-								Subnet: &armcompute.SubResource{ID: net.Properties.Subnets[0].ID},
-							}}}}}},
-			},
-		},
-	}, nil))
+		}
+	}
+	made := done(machines.BeginCreateOrUpdate(ctx, "shop", "web1", wanted("web1"), nil))
 	fmt.Println("created", *made.Name, *made.Properties.ProvisioningState, len(made.Properties.NetworkProfile.NetworkInterfaces))
 	say := func(word string) {
 		view := must(machines.InstanceView(ctx, "shop", "web1", nil))
@@ -108,8 +122,46 @@ func main() {
 	done(machines.BeginDeallocate(ctx, "shop", "web1", nil))
 	say("deallocate")
 	_, err := machines.BeginStart(ctx, "shop", "web9", nil)
-	fmt.Println("missing", err != nil)
+	fmt.Println("missing", code(err))
+	_, err = groups.Get(ctx, "none", nil)
+	fmt.Println("no group", code(err))
+	wrong := wanted("web9")
+	wrong.Properties.HardwareProfile.VMSize = to.Ptr(armcompute.VirtualMachineSizeTypes("Standard_Z"))
+	_, err = machines.BeginCreateOrUpdate(ctx, "shop", "web9", wrong, nil)
+	fmt.Println("wrong size", code(err))
+	once := &armcompute.VirtualMachinesClientBeginCreateOrUpdateOptions{IfNoneMatch: to.Ptr("*")}
+	_, err = machines.BeginCreateOrUpdate(ctx, "shop", "web1", wanted("web1"), once)
+	fmt.Println("twice", code(err))
+	failing := must(machines.BeginRedeploy(ctx, "shop", "web1", nil)) // planted: its operation fails
+	_, err = failing.PollUntilDone(ctx, &runtime.PollUntilDoneOptions{Frequency: time.Second})
+	fmt.Println("failed", code(err))
+	more := []string{"web2", "web3", "web4", "web5"}
+	begun := []*runtime.Poller[armcompute.VirtualMachinesClientCreateOrUpdateResponse]{}
+	for _, name := range more {
+		begun = append(begun, must(machines.BeginCreateOrUpdate(ctx, "shop", name, wanted(name), nil)))
+	}
+	for _, poller := range begun {
+		done(poller, nil)
+	}
+	pages, names := 0, []string{}
+	for pager := machines.NewListPager("shop", nil); pager.More(); pages++ {
+		for _, machine := range must(pager.NextPage(ctx)).Value {
+			names = append(names, *machine.Name)
+		}
+	}
+	fmt.Println("listed", names, "in pages:", pages)
 	count := 0
+	for pager := machines.NewListAllPager(&armcompute.VirtualMachinesClientListAllOptions{
+		StatusOnly: to.Ptr("true")}); pager.More(); {
+		for _, machine := range must(pager.NextPage(ctx)).Value {
+			count += len(machine.Properties.InstanceView.Statuses)
+		}
+	}
+	fmt.Println("statuses", count)
+	for _, name := range more {
+		done(machines.BeginDelete(ctx, "shop", name, nil))
+	}
+	count = 0
 	for pager := groups.NewListPager(&armresources.ResourceGroupsClientListOptions{
 		Filter: to.Ptr("tagName eq 'run' and tagValue eq 'go'")}); pager.More(); {
 		count += len(must(pager.NextPage(ctx)).Value)
