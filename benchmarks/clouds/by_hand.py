@@ -1,7 +1,7 @@
 """The same calls without Seatrial: `python -m benchmarks.clouds.by_hand COUNT CLOUD …`; its last line is JSON.
 
-Each vendor's own SDK (Google: its REST API with google-auth). Changes go out by eight threads; one list says of all
-machines of a cloud how far they are, so nothing is asked more often than it has to be.
+Each vendor's own SDK (Google: its REST API with google-auth). Changes go out by a thread for each machine; one list
+says of all machines of a cloud how far they are, so nothing is asked more often than it has to be.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from scripts.clouds import CLOUDS
 PAUSE = 0.2
 """Seconds between two lists."""
 LATE = 120.0
-THREADS = 8
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFFVJvY6vGRgLtQF0t8Vl2pQDkBzC5sRkTq4kVQ7cS6p us"
 TRIAL = "byhand"
 
@@ -54,12 +53,14 @@ class Aws:
         import boto3
         from botocore.config import Config
 
-        self._client = boto3.client("ec2", config=Config(max_pool_connections=THREADS))
+        self._client = boto3.client("ec2", config=Config(max_pool_connections=50))
         self._image, self._size = image, size
         self._group = self._client.create_security_group(GroupName=TRIAL, Description=TRIAL)["GroupId"]
 
     def create(self, name: str) -> object:
-        tags = [{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": name}]}]
+        words = {"Name": name, "trial": self._group}
+        named = [{"Key": key, "Value": value} for key, value in words.items()]
+        tags = [{"ResourceType": "instance", "Tags": named}]
         made = self._client.run_instances(
             ImageId=self._image, InstanceType=self._size, MinCount=1, MaxCount=1, SecurityGroupIds=[self._group],
             TagSpecifications=tags,
@@ -76,7 +77,8 @@ class Aws:
         return self._client.terminate_instances(InstanceIds=[id])
 
     def states(self) -> dict[Any, str]:
-        found = self._client.describe_instances()["Reservations"]
+        own = [{"Name": "tag:trial", "Values": [self._group]}]  # AWS lists terminated ones of earlier turns too
+        found = self._client.describe_instances(Filters=own)["Reservations"]
         states = {one["InstanceId"]: one["State"]["Name"] for each in found for one in each["Instances"]}
         return {id: state for id, state in states.items() if state != "terminated"}
 
@@ -292,7 +294,7 @@ def drive(name: str, count: int) -> dict[str, float]:
 
     hand = HANDS[name](**CLOUDS[name].settings)
     measured("plan")
-    with ThreadPoolExecutor(THREADS) as pool:
+    with ThreadPoolExecutor(count) as pool:
 
         def all_of(act: Callable[[Any], object], things: Sequence[Any], wanted: list[str]) -> list[Any]:
             done, late = list(pool.map(act, things)), time.monotonic() + LATE

@@ -64,19 +64,21 @@ async def machine_gone(cloud: Cloud, lists: Lists, resource: Resource, lag: floa
     if not name.startswith(PREFIX) or len(name) < len(PREFIX) + 10 or not trial or f"{PREFIX}{trial}-{node}" != name:
         raise CannotTell(f"{name!r} is not the name of a machine created by Seatrial: nothing is destroyed")
     hidden = may_appear(name, resource.detail, lag)
-    clock, sent, seen = asyncio.get_running_loop().time, dict[str, float](), set[str]()
+    clock, sent, seen, shown = asyncio.get_running_loop().time, dict[str, float](), set[str](), set[str]()
     end, pause = clock() + deadline, LOOK_AGAIN
     while True:
         machines = {m.id: m for m in of_node(await lists.machines.at(trial), trial, node, lists.tagging)}
         alive = {id: machine for id, machine in machines.items() if not machine.gone}
-        own = ASKED.get(name, "")
-        ids = set(alive) | ({own} if own and own not in machines and time.time() < hidden else set())
+        own, shown = ASKED.get(name, ""), shown | set(machines)
+        # A list that showed it before its removal, and shows it no more, has told its end; one that never did may lag.
+        late = own and own not in machines and not (own in shown and own in sent) and time.time() < hidden
+        ids = set(alive) | ({own} if late else set())
         seen |= ids | ({own} & set(machines))
         if not ids and (seen or time.time() >= hidden):
             break  # one record has one machine: nothing else may appear
         if clock() > end:
-            shown = ", ".join(f"{machine.id} ({machine.word})" for machine in alive.values()) or "its creation"
-            raise CannotTell(f"the machine {name} was not gone within {deadline:g} s: the cloud still shows {shown}")
+            words = ", ".join(f"{machine.id} ({machine.word})" for machine in alive.values()) or "its creation"
+            raise CannotTell(f"the machine {name} was not gone within {deadline:g} s: the cloud still shows {words}")
         for id in ids:
             if clock() - sent.get(id, float("-inf")) > BELIEVED:  # a refusal while it is busy, or a lost call
                 with suppress(NoSuchThing):
