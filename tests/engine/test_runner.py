@@ -64,6 +64,11 @@ async def long(ctx):
     await asyncio.sleep(50)
 
 
+async def wrong_later(ctx):
+    await asyncio.sleep(10)
+    raise StepFailed("the product is wrong")
+
+
 def after(count, error):
     """A step that passes at the attempt after so many."""
     left = [count]
@@ -141,6 +146,45 @@ def test_those_cut_off_by_a_sibling_are_told_as_interrupted(tmp_path):
     run = run_suite(tmp_path, step_plan(Together((doing(long), doing(wrong)))))
     told = run.of("step_finished", step="1.1")[0].data
     assert (told["status"], told["verdict"], told["error"]) == ("failed", "unknown", "interrupted")
+
+
+async def well(ctx):
+    return passed("well")
+
+
+async def not_yet(ctx):
+    return failed(why="2 of 3 are ready")
+
+
+async def silent(ctx):
+    ctx.seen("the server has not answered yet", measured=False)
+    await asyncio.sleep(500)
+
+
+def test_an_interrupted_step_names_the_checks_that_were_open_with_their_last_readings(tmp_path):
+    checks = (looking(well, text="quick"), looking(not_yet, text="slow"), looking(silent, text="mute"))
+    observes = step_plan(Observes(checks, Retry(timeout=100)))
+    run = run_suite(tmp_path, step_plan(Together((observes, doing(wrong_later)))))
+    told = run.of("step_finished", step="1.1")[0].data
+    said = (
+        "interrupted; still open: slow: last seen: 2 of 3 are ready; mute: last seen: the server has not answered yet"
+    )
+    assert (told["verdict"], told["error"]) == ("unknown", said)
+    results = {event.data["check"]: event.data for event in run.of("check_observed")}
+    assert {name: str(one["verdict"]) for name, one in results.items()} == {
+        "quick": "passed", "slow": "unknown", "mute": "unknown",
+    }  # fmt: skip
+    assert results["slow"]["why"] == "interrupted; last seen: 2 of 3 are ready"
+
+
+def test_a_time_limit_names_the_checks_that_were_open_and_one_failure_outweighs_what_could_not_be_measured(tmp_path):
+    checks = (looking(not_yet, text="slow"), looking(silent, text="mute"))
+    run = run_suite(tmp_path, step_plan(Observes(checks, Retry(timeout=100)), timeout=20))
+    told = run.of("step_finished")[0].data
+    assert (told["verdict"], told["category"]) == ("failed", "timeout")
+    assert "did not end within 20 s; still open: slow: last seen: 2 of 3 are ready; mute: " in told["error"]
+    run = run_suite(tmp_path / "mute", step_plan(Observes(checks[1:], Retry(timeout=100)), timeout=20))
+    assert run.of("step_finished")[0].data["verdict"] == "unknown"
 
 
 @pytest.mark.parametrize("step", [wrong, broken])

@@ -12,6 +12,7 @@ from scripts.cluster import shared
 from tests.acceptance.harness import until
 from tests.backends.kubernetes_project import (
     InCluster,
+    Object,
     cluster_role,
     config_map,
     definition,
@@ -25,7 +26,8 @@ pytestmark = pytest.mark.backend("kubernetes", "helm")
 
 CLAIMS, MIXED = (f"seatrial-test-{secrets.token_hex(4)}" for _ in range(2))
 """Namespaces of this test process: the cluster is shared by all."""
-SOON = {"deadlines": {"deploy": "20s"}}
+LIMIT = 120
+"""Seconds: the deadline of `deploy` in these documents is 180 s."""
 
 
 @pytest.fixture
@@ -87,12 +89,13 @@ def test_a_pod_that_cannot_start_is_named_with_the_reason_and_its_objects_are_ke
 ) -> None:
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"k": "0penSesame"}}
     things = manifests(project, secret, deployment(image="localhost/none:1"))
-    document = project.trial("deploy", manifests=things)
-    written = json.loads(document.read_text())
-    written["test_suites"]["s"].update(SOON)
-    ran = project.seatrial("run", project.write("trial.json", written))
+    ran = project.seatrial("run", project.trial("deploy", manifests=things))
     assert ran.returncode == 1, ran.stdout + ran.stderr
-    assert "the container main waits: ErrImageNeverPull" in why(project)
+    (suite,) = project.results()["results"]
+    assert suite["category"] == "infrastructure"
+    assert suite["duration"] < LIMIT, "no waiting brings an image with the policy Never"
+    assert "and waiting cannot change it: pod web-" in why(project)
+    assert "container main: the image localhost/none:1 cannot be pulled (ErrImageNeverPull)" in why(project)
     (folder,) = project.runs()[-1].glob("*/artifacts/diagnostics/system")
     assert {path.name for path in folder.iterdir()} >= {"summary.txt", "events.txt", "objects.txt", "nodes.txt"}
     assert "ErrImageNeverPull" in (folder / "events.txt").read_text()
@@ -101,6 +104,58 @@ def test_a_pod_that_cannot_start_is_named_with_the_reason_and_its_objects_are_ke
     inspected = project.seatrial("inspect", "last")
     assert "pods: 1, not ready: 1" in inspected.stdout
     assert left_of(project) == []
+
+
+def mounting(secret: str) -> Object:
+    made = deployment(volumeMounts=[{"name": "login", "mountPath": "/login"}])
+    made["spec"]["template"]["spec"]["volumes"] = [{"name": "login", "secret": {"secretName": secret}}]
+    return made
+
+
+def test_what_a_pod_waits_for_is_told_while_it_waits_and_at_the_end_by_the_event_of_the_cluster(
+    project: InCluster,
+) -> None:
+    document = project.trial("deploy", manifests=manifests(project, mounting("absent")), deploy="15s")
+    ran = project.seatrial("run", document)
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    event = 'MountVolume.SetUp failed for volume "login" : secret "absent" not found'
+    assert event in why(project)
+    assert "container main is waiting (ContainerCreating)" in why(project)
+    lines = [str(one["data"]["text"]) for one in project.events() if one["kind"] == "log"]
+    assert any("waiting for the state running" in line and event in line for line in lines), lines
+
+
+def test_pods_that_cannot_be_created_are_told_with_the_refusal_of_the_api_server(project: InCluster) -> None:
+    nobody = deployment()
+    nobody["spec"]["template"]["spec"]["serviceAccountName"] = "nobody"
+    ran = project.seatrial("run", project.trial("deploy", manifests=manifests(project, nobody), deploy="15s"))
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    assert "Deployment web: pods cannot be created: pods " in why(project)
+    assert 'serviceaccount "nobody" not found' in why(project)
+
+
+def test_an_image_name_that_cannot_exist_ends_the_deployment_at_once_and_is_the_document_s_fault(
+    project: InCluster,
+) -> None:
+    ran = project.seatrial("run", project.trial("deploy", manifests=manifests(project, deployment(image="Not/An:Im"))))
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    (suite,) = project.results()["results"]
+    assert suite["category"] == "test"
+    assert "(InvalidImageName)" in why(project)
+    assert suite["duration"] < LIMIT
+
+
+def test_a_secret_that_comes_later_heals_the_pod_that_lacks_it(project: InCluster) -> None:
+    lacks = deployment(env=[{"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "late", "key": "k"}}}])
+    reasons = "jsonpath={.items[*].status.containerStatuses[*].state.waiting.reason}"
+    script = (
+        f"until kubectl get pods -n \"$E2E_TEST_NAMESPACE\" -o '{reasons}' | grep -q CreateContainerConfigError; do "
+        'sleep 0.2; done; kubectl create secret generic late -n "$E2E_TEST_NAMESPACE" --from-literal=k=v'
+    )
+    makes = {"step": "custom_command", "custom_command": ["sh", "-c", script], "timeout": "120s"}
+    both = {"step": "parallel", "steps": [{"step": "deploy"}, makes]}
+    ran = project.seatrial("run", project.trial(both, manifests=manifests(project, lacks)))
+    assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 def test_an_object_that_exists_already_is_never_overwritten_or_removed(project: InCluster) -> None:
@@ -163,6 +218,25 @@ def test_a_definition_stays_as_long_as_another_trial_uses_it(project: InCluster,
     assert "gadgets" not in project.kubectl("get", "crd", "--output=name")
 
 
+def test_a_definition_with_objects_in_another_trial_s_namespace_is_handed_over_to_it(project: InCluster) -> None:
+    project.write("own.json", instance("widgets", "own"))
+    first = project.trial("deploy", manifests=manifests(project, definition("widgets")), name="first.json")
+    kept = project.seatrial("run", first, "--keep", "always")
+    assert kept.returncode == 0, kept.stdout + kept.stderr
+    bringer = project.runs()[-1].name
+    make = {"step": "custom_command", "custom_command": 'kubectl create -f own.json -n "$E2E_TEST_NAMESPACE"'}
+    project.write("settings.json", config_map("settings"))
+    kept = project.seatrial("run", project.trial("deploy", make, manifests=["settings.json"]), "--keep", "always")
+    assert kept.returncode == 0, kept.stdout + kept.stderr
+    user = next(run.name for run in project.runs() if run.name != bringer)
+    cleaned = project.seatrial("clean", bringer, "--all")
+    assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
+    assert [one["metadata"]["name"] for one in project.get("widgets", "-A")] == ["own"]
+    cleaned = project.seatrial("clean", user, "--all")
+    assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
+    assert "widgets" not in project.kubectl("get", "crd", "--output=name")
+
+
 def test_a_definition_with_objects_of_nobody_stays_and_is_named(project: InCluster) -> None:
     things = manifests(project, definition("trinkets"))
     make = [
@@ -177,7 +251,9 @@ def test_a_definition_with_objects_of_nobody_stays_and_is_named(project: InClust
             allow=["Namespace/seatrial-test-other", "Trinket/seatrial-test-other/*"],
         ))  # fmt: skip
         assert ran.returncode == 4, ran.stdout + ran.stderr
-        assert "no trial of Seatrial made trinkets.seatrial.example seatrial-test-other/mine" in ran.stdout + ran.stderr
+        said = " ".join((ran.stdout + ran.stderr).split())
+        assert "no trial of Seatrial made trinkets.seatrial.example seatrial-test-other/mine" in said
+        assert f"when they are gone, `seatrial clean {project.runs()[-1].name}` removes it" in said
         assert len(project.get("trinkets", "-A")) == 1
     finally:
         project.kubectl("delete", "namespace", "seatrial-test-other", check=False)

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from seatrial.links.kubernetes.deploying.readiness import reason
 from seatrial.links.kubernetes.deploying.workloads import KINDS, Workload, is_ending, workloads_in
+from seatrial.links.kubernetes.readiness.pods import trouble
+from seatrial.links.kubernetes.readiness.stuck import LOADED, MADE, Waits
 from seatrial.model.cluster import PowerState
 from seatrial.model.reading import Health, Source
 from seatrial.systems.kubernetes.pods import Places, health_of
@@ -16,7 +17,9 @@ TRIAL = "t1m8nc8jcang3xj41ak0ymnk"
 def pod(uid: str, name: str = "", *, ready: bool = True, phase: str = "Running", **status: object) -> dict:
     conditions = [{"type": "Ready", "status": str(ready), "message": "" if ready else "containers not ready"}]
     metadata = {"uid": uid, "name": name or f"web-{uid}", "namespace": "n", "creationTimestamp": uid}
-    return {"kind": "Pod", "metadata": metadata, "status": {"phase": phase, "conditions": conditions, **status}}
+    containers = [{"name": "main", "ready": ready, "state": {"running": {}}}]
+    whole = {"phase": phase, "conditions": conditions, "containerStatuses": containers, **status}
+    return {"kind": "Pod", "metadata": metadata, "spec": {"containers": [{"name": "main"}]}, "status": whole}
 
 
 def workload(*pods: dict, kind: str = "Deployment", replicas: int = 2, name: str = "web", **status: object) -> Workload:
@@ -103,37 +106,57 @@ def test_a_ready_pod_of_an_unfinished_rollout_is_not_healthy(status, why):
     assert health_of(first).healthy.value is Health.NOT_OK
 
 
-@pytest.mark.parametrize(
-    "container, why",
-    [
-        (
-            {"state": {"waiting": {"reason": "ErrImagePull", "message": "no such image"}}},
-            "waits: ErrImagePull: no such",
-        ),
-        (
-            {
-                "state": {"waiting": {"reason": "CrashLoopBackOff"}},
-                "lastState": {"terminated": {"exitCode": 3, "reason": "Error"}},
-            },
-            "waits: CrashLoopBackOff; it ended before with exit code 3 (Error)",
-        ),
-        ({"state": {"running": {}}, "ready": False}, "runs, but is not ready"),
-        ({"state": {"terminated": {"exitCode": 137}}}, "ended with exit code 137"),
-    ],
-)
-def test_the_reason_is_that_of_the_first_container_that_is_not_well(container, why):
-    fine = {"name": "fine", "ready": True, "state": {"running": {}}}
-    unready = pod("a", ready=False, containerStatuses=[fine, {"name": "main", **container}])
-    assert f"the container main {why}" in reason(unready)
-
-
 def test_a_pod_that_cannot_be_scheduled_says_so():
     unready = pod("a", ready=False, phase="Pending")
     message = "0/2 nodes are available: 2 Insufficient cpu."
     unready["status"]["conditions"].append({"type": "PodScheduled", "status": "False", "message": message})
-    assert reason(unready) == f"it cannot be scheduled: {message}"
+    assert trouble(unready) == f"cannot be scheduled: {message}"
     (place,) = Places(TRIAL).assign([workload(unready, replicas=1)])
     assert health_of(place).power.value is PowerState.UNREACHABLE
+    assert health_of(place, "pod a: more").parts["service"].why == "pod a: more"
+
+
+def waiting(uid: str, reason: str, message: str = "") -> dict:
+    state = {"waiting": {"reason": reason, "message": message}}
+    return pod(uid, ready=False, phase="Pending", containerStatuses=[{"name": "main", "ready": False, "state": state}])
+
+
+@pytest.mark.parametrize(
+    "reason, message, seconds",
+    [
+        ("InvalidImageName", "", 0),
+        ("ErrImageNeverPull", "", LOADED),
+        ("CreateContainerConfigError", "container has runAsNonRoot and image will run as root", 0),
+        ("CreateContainerConfigError", 'secret "late" not found', MADE),
+        ("ImagePullBackOff", "", None),
+        ("CrashLoopBackOff", "", None),
+        ("ContainerCreating", "", None),
+    ],
+)
+def test_waiting_ends_only_for_what_it_cannot_help(reason, message, seconds):
+    waits, stuck = Waits(), waiting("a", reason, message)
+    if seconds:
+        assert waits.over([stuck, pod("b")], 10, busy=False) is None
+        assert waits.over([stuck, pod("b")], 9.9 + seconds, busy=False) is None
+    late = 1000.0 if seconds is None else 10.0 + seconds
+    assert waits.over([stuck, pod("b")], late, busy=False) is (None if seconds is None else stuck)
+
+
+def test_what_a_pod_lacks_may_still_be_made_as_long_as_something_else_is_on_its_way():
+    waits, stuck = Waits(), waiting("a", "CreateContainerConfigError", 'secret "late" not found')
+    assert waits.over([stuck, waiting("b", "ContainerCreating")], 0, busy=False) is None
+    assert waits.over([stuck, waiting("b", "ContainerCreating")], 500, busy=False) is None
+    assert waits.over([stuck, pod("b")], 500, busy=True) is None
+    assert waits.over([stuck, pod("b")], 500, busy=False) is None
+    assert waits.over([stuck, pod("b")], 500 + MADE, busy=False) is stuck
+
+
+def test_a_pod_that_was_healed_meanwhile_has_its_whole_time_again():
+    waits, stuck = Waits(), waiting("a", "ErrImageNeverPull")
+    assert waits.over([stuck], 0, busy=False) is None
+    assert waits.over([pod("a")], 10, busy=False) is None
+    assert waits.over([stuck], 20, busy=False) is None
+    assert waits.over([stuck], 20 + LOADED, busy=False) is stuck
 
 
 def test_a_pod_that_is_being_deleted_or_has_ended_is_no_node():

@@ -28,6 +28,7 @@ from seatrial.errors import (
     nearest,
 )
 from seatrial.links import connection
+from seatrial.links.output import beginning
 from seatrial.model.cluster import PowerState
 from seatrial.model.reading import Reading, Trust, absent, measured
 from seatrial.model.resource import Node, NodeSpec
@@ -47,6 +48,9 @@ from seatrial.spi.context import CHECKS_AT_ONCE
 from seatrial.spi.measuring import provider_knows
 
 T = TypeVar("T")
+
+READING, OPEN = 300, 8
+"""Characters of a reading, and checks named, in the message about a step that was interrupted."""
 
 
 class StepRunner(Protocol):
@@ -80,6 +84,8 @@ class TrialContext(TrialResources):
         """Whether the step, or one around it, may fail: it decides nothing."""
         self.last_seen, self.last_seen_measured = "", True
         self._around: TrialContext | None = None
+        self.open_checks: dict[TrialContext, CheckPlan] = {}
+        """The checks that look now, by their contexts; after an interruption those that it ended."""
         self.changes: list[Callable[[], Awaitable[object]]] = []
         """What a check waits for before its next look."""
         self.may_pause = True
@@ -122,6 +128,24 @@ class TrialContext(TrialResources):
         self.last_seen, self.last_seen_measured = text, measured
         if self._around is not None:
             self._around.seen(text, measured=measured)
+
+    def last_look_of(self, plan: CheckPlan) -> str:
+        """What the check of this context saw last."""
+        if not self.last_seen:
+            return "no look ended"
+        return f"last seen: {self.last_seen.removeprefix(f'{plan.text}: ')}"
+
+    def last_look(self) -> tuple[str, bool]:
+        """What this step saw last, of each check that did not end, and whether it was measured; empty: nothing."""
+        if not self.open_checks:
+            return f"last seen: {self.last_seen}" if self.last_seen else "", self.last_seen_measured
+        open_ones = self.open_checks.items()
+        deciding = [own for own, plan in open_ones if not plan.allow_failure] or list(self.open_checks)
+        told = [f"{plan.text}: {beginning(own.last_look_of(plan), READING)}" for own, plan in open_ones]
+        more = f"; and {len(told) - OPEN} more" if len(told) > OPEN else ""
+        # As for results: a failure outweighs what could not be measured.
+        measured = any(own.last_seen_measured for own in deciding)
+        return f"still open: {'; '.join(told[:OPEN])}{more}", measured
 
     def fall_back(self, why: str) -> bool:
         suite = self._trial.suite

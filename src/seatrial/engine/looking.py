@@ -26,11 +26,32 @@ NAME = 200
 
 async def look(trial: Trial, ctx: TrialContext, plan: CheckPlan, retry: Retry, turns: asyncio.Semaphore) -> CheckResult:
     """Look until it passes or no attempt is left. A look that is under way when the time is up is cut off: the
-    check has to hold within it. The wait for its first turn is not the check's time."""
+    check has to hold within it. The wait for its first turn is not the check's time. A check that is interrupted has
+    its last reading as its result."""
+    clock = asyncio.get_running_loop().time
+    own, begun = ctx.of_check(plan.trust), clock()
+    ctx.open_checks[own] = plan
+    try:
+        result = await _looked(trial, ctx, own, plan, retry, turns)
+    except asyncio.CancelledError:
+        why = f"interrupted; {own.last_look_of(plan)}"
+        cut = CheckResult(
+            check=_filled(ctx, plan.text), observation=unknown(why), attempts=1,
+            duration=round(clock() - begun, 6), allowed_failure=plan.allow_failure,
+        )  # fmt: skip
+        trial.emit("check_observed", step=ctx.step, **_check_data(cut))
+        raise
+    del ctx.open_checks[own]
+    trial.emit("check_observed", step=ctx.step, **_check_data(result))
+    return result
+
+
+async def _looked(
+    trial: Trial, ctx: TrialContext, own: TrialContext, plan: CheckPlan, retry: Retry, turns: asyncio.Semaphore
+) -> CheckResult:
     clock = asyncio.get_running_loop().time
     attempts, looked, start = 1, 0, 0.0
     observation, check = unknown("never looked"), None
-    own = ctx.of_check(plan.trust)
     limit = asyncio.timeout(None)
     pauses: Iterator[float] | None = None
     next_attempt: float | None = None
@@ -45,7 +66,7 @@ async def look(trial: Trial, ctx: TrialContext, plan: CheckPlan, retry: Retry, t
                     answer, check = await _observation(trial, own, plan)
                 ensure_wanted()
                 observation, looked = answer, looked + 1
-                ctx.seen(f"{plan.text}: {observation.why or observation.seen}",
+                own.seen(f"{plan.text}: {observation.why or observation.seen}",
                          measured=observation.verdict is not Verdict.UNKNOWN)  # fmt: skip
                 if observation.verdict is Verdict.PASSED:
                     break
@@ -69,15 +90,13 @@ async def look(trial: Trial, ctx: TrialContext, plan: CheckPlan, retry: Retry, t
             observation = failed(why=f"no answer within {retry.timeout:g} s", category=Category.TIMEOUT)
     if looked and observation.verdict is not Verdict.PASSED and isinstance(check, ExplainsFailure):
         observation = await _explained(own, check, observation)
-    result = CheckResult(
+    return CheckResult(
         check=await ctx.fill(plan.text, lambda: _filled(ctx, plan.text)),
         observation=observation,
         attempts=attempts,
         duration=round(clock() - start, 6),
         allowed_failure=plan.allow_failure,
     )
-    trial.emit("check_observed", step=ctx.step, **_check_data(result))
-    return result
 
 
 async def _observation(trial: Trial, ctx: TrialContext, plan: CheckPlan) -> tuple[Observation, object]:

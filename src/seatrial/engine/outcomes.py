@@ -47,10 +47,18 @@ def as_expected(plan: StepPlan, outcome: Outcome) -> Outcome:
     return Outcome(verdict=Verdict.PASSED, outputs={**outcome.outputs, "error": outcome.error})
 
 
+def interrupted(ctx: TrialContext) -> Outcome:
+    """The outcome of a step that a signal, or the end of a step around it, ended."""
+    last, _ = ctx.last_look()
+    return Outcome(verdict=Verdict.UNKNOWN, error=f"interrupted; {last}" if last else "interrupted")
+
+
 def late(ctx: TrialContext, seconds: float, before: Outcome | None, error: TimeoutError) -> Outcome:
     """The outcome of a step that a time limit ended: with the last look of its wait, else with its last attempt. If
     that could not measure, neither can this."""
-    last = ctx.last_seen or (before.error if before else "")
-    measured = ctx.last_seen_measured if ctx.last_seen else before is None or before.verdict is Verdict.FAILED
-    text = f"did not end within {seconds:g} s" + (f"; last seen: {last}" if last else "")
+    last, measured = ctx.last_look()
+    if not last:
+        last = f"last seen: {before.error}" if before and before.error else ""
+        measured = before is None or before.verdict is Verdict.FAILED
+    text = f"did not end within {seconds:g} s" + (f"; {last}" if last else "")
     return outcome_of(Overrun(text, evidence=str(error)) if measured else CannotTell(text, evidence=str(error)))

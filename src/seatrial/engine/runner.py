@@ -9,7 +9,7 @@ from typing import Any
 
 from seatrial.engine.context import TrialContext
 from seatrial.engine.looking import look, made, pace
-from seatrial.engine.outcomes import as_expected, late, outcome_of
+from seatrial.engine.outcomes import as_expected, interrupted, late, outcome_of
 from seatrial.engine.pausing import paused
 from seatrial.engine.poll import ONCE, delays, more
 from seatrial.engine.trial import Command, Trial
@@ -83,7 +83,7 @@ class Runner:
             self._emit("step_started", **said, attempt=1)
             outcome, attempts = await self._attempts(ctx, plan)
         except asyncio.CancelledError:
-            self._finished(plan, said, Outcome(verdict=Verdict.UNKNOWN, error="interrupted"), start, attempts)
+            self._finished(plan, said, interrupted(ctx), start, attempts)
             raise
         except Exception as error:  # the condition could not be evaluated
             outcome = outcome_of(error)
@@ -101,6 +101,7 @@ class Runner:
     ) -> Sequence[CheckResult]:
         """Observe checks at the same time; at most `most` of them look at a time."""
         turns = asyncio.Semaphore(most)
+        ctx.open_checks.clear()  # those of an earlier attempt
         results = await map_concurrently(
             lambda plan: look(self._trial, ctx, plan, plan.retry or retry or ONCE, turns), plans
         )

@@ -100,12 +100,16 @@ class ClusterStatus:
     state: Reading[str]
     nodes: Mapping[str, NodeHealth] = field(default_factory=dict)
     service: Reading[Health] = NOT_ASKED
+    hopeless: str = ""
+    """Why no waiting can bring the state `running` any more, in one line; empty: it may still come."""
+    category: str = ""
+    """Where to look first for a state that is not `running`; empty: unknown."""
 
     def trusted(self, trust: Weight) -> ClusterStatus:
         """The same, with unknown for every reading too weak for a verdict."""
         nodes = {name: health.trusted(trust) for name, health in self.nodes.items()}
         service = trusted(self.service, Health.UNKNOWN, trust)
-        return ClusterStatus(state=trusted(self.state, "", trust), nodes=nodes, service=service)
+        return replace(self, state=trusted(self.state, "", trust), nodes=nodes, service=service)
 
 
 SAME_STATE = {"database_ready": "running"}

@@ -71,18 +71,18 @@ def _line(result: CheckResult) -> str:
     observation = result.observation
     if result.verdict is Verdict.UNKNOWN:
         return f"{result.check}: could not be measured: {observation.why or repr(observation.seen)}"
-    told = []
+    told, most = [], 100 if observation.why else 200
     if observation.expected is not None:
-        told.append(f"expected {_short(observation.expected)}")
+        told.append(f"expected {_short(observation.expected, most)}")
     if observation.seen is not None:
-        told.append(f"seen {_short(observation.seen)}")
+        told.append(f"seen {_short(observation.seen, most)}")
     why = f" ({observation.why})" if observation.why and told else observation.why
     return f"{result.check}: {', '.join(told)}{why}" if told or why else f"{result.check}: {result.verdict}"
 
 
-def _short(value: object) -> str:
+def _short(value: object, most: int) -> str:
     text = repr(value)
-    return text if len(text) <= 200 else text[:200] + "…"
+    return text if len(text) <= most else text[:most] + "…"
 
 
 def _evidence(results: Sequence[CheckResult]) -> str:

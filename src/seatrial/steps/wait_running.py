@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from seatrial.errors import CannotTell, NeverTold
+from seatrial.errors import CannotTell, NeverTold, Overrun, StepFailed
 from seatrial.model.cluster import SAME_STATE, ClusterStatus, NodeHealth, PowerState
 from seatrial.model.reading import Health, Reading
 from seatrial.model.resource import Node
@@ -25,7 +25,7 @@ PATIENCE = 5.0
 
 async def until_running(ctx: Context, deadline: float) -> ClusterStatus:
     """The status once it is `running`, or once every link answers where nothing measures the service; Overrun or
-    CannotTell at the deadline, with the last status of each node."""
+    CannotTell at the deadline, StepFailed as soon as waiting cannot help, with the last status of each node."""
     last: ClusterStatus | None = None
 
     async def look() -> ClusterStatus:
@@ -44,13 +44,20 @@ async def until_running(ctx: Context, deadline: float) -> ClusterStatus:
             return status
         if not state:
             raise CannotTell(status.state.why or "the system did not report its state")
+        if status.hopeless:
+            text = f"the state is {state}, and waiting cannot change it: {status.hopeless}"
+            raise StepFailed(text, category=status.category)
         raise NotYet(f"the state is {state}" + (f" ({status.state.why})" if status.state.why else ""))
 
     async def evidence() -> str:
         shown = [_line(name, health) for name, health in last.nodes.items()] if last else []
         return "\n".join([*shown, *await logs(ctx)])
 
-    return await wait_until(ctx, look, deadline=deadline, what="the state running", evidence=evidence)
+    try:
+        return await wait_until(ctx, look, deadline=deadline, what="the state running", evidence=evidence)
+    except Overrun as error:
+        error.category = (last.category if last else "") or error.category
+        raise
 
 
 def _links_answer(status: ClusterStatus, why: str) -> None:

@@ -22,6 +22,9 @@ SETTLE = 600.0
 SETTLE_BESIDE = 120.0
 """The same after work of a system with default deadlines of its own, which are long."""
 
+PROGRESS = 5.0
+"""Seconds between two lines of the log about a wait, at least."""
+
 LAST_LOOK = 0.5
 """Minimum time of a wait in seconds, however late the work before it ended."""
 
@@ -42,9 +45,11 @@ async def wait_until(
     CannotTell if the last look failed. StepFailed, NodeFailed and NeverTold of a look end the wait at once."""
     last: Exception = CannotTell("no look at it ended by then")
     decided: StepFailed | None = None
+    clock = asyncio.get_running_loop().time
+    told, told_at = "", clock()
 
     async def once() -> T | None:
-        nonlocal last, decided
+        nonlocal last, decided, told, told_at
         try:
             return await look()
         except StepFailed as error:
@@ -59,6 +64,9 @@ async def wait_until(
             ensure_wanted()
             last = NotYet(str(error) or "no answer in time")
         ctx.seen(str(last), measured=not _failed_to_look(last))
+        if str(last) != told and clock() - told_at >= PROGRESS:
+            told, told_at = str(last), clock()
+            ctx.log(f"waiting for {what}: {last}")
         return None
 
     try:

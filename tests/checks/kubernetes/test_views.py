@@ -93,3 +93,36 @@ def test_an_expression_over_a_secret_shows_nothing_of_it():
     assert told.verdict is Verdict.UNKNOWN
     assert "aHVzaA==" not in repr(told)
     assert "Secret db is neither true nor false" in told.why
+
+
+def test_the_condition_that_decides_comes_first_and_no_cut_hides_it():
+    class Evaluating:
+        async def evaluate(self, expression: str, **names: Any) -> object:
+            return False
+
+        def masked(self, text: str) -> str:
+            return text
+
+    long = "words " * 200
+    conditions = [
+        {"type": "StreamsRunning", "status": "False", "reason": "Replaying", "message": long},
+        {"type": "TargetReady", "status": "Unknown", "reason": "Progressing", "message": long},
+        {"type": "Allowed", "status": "True", "reason": "Allowed", "message": long},
+        {"type": "Ready", "status": "False", "reason": "LoginRefused", "message": f"wrong password; {long}"},
+    ]
+
+    def told(that: str) -> Any:
+        rule = thing("Rule", "quickstart", status={"conditions": conditions})
+        check = Resource(kind="rules", name="quickstart", that=that)  # type: ignore[arg-type]
+        return asyncio.run(check._holds(Evaluating(), rule))  # type: ignore[arg-type]
+
+    ready = told("status.conditions.exists(c, c.type == 'Ready' && c.status == 'True')")
+    assert ready.why.startswith("rules quickstart: Ready=False (LoginRefused): wrong password; ")
+    assert "is false; StreamsRunning=False (Replaying)" in ready.why
+    assert list(ready.seen["conditions"]) == ["Ready", "StreamsRunning", "TargetReady", "Allowed"]
+    both = told("['Allowed', 'TargetReady'].all(t, status.conditions.exists(c, c.type == t && c.status == 'True'))")
+    assert both.why.startswith("rules quickstart: TargetReady=Unknown (Progressing): ")
+    assert "Allowed=True (Allowed)" in both.why
+    none = told("status.observedGeneration == metadata.generation")
+    assert none.why.startswith("rules quickstart: StreamsRunning=False (Replaying): ")
+    assert "Ready=False (LoginRefused): wrong password" in none.why

@@ -65,6 +65,9 @@ class ApiServer:
         return _discovery([{"metadata": {"name": "apps"}, "versions": [{"version": "v1", "resources": [DEPLOYMENTS]}]}])
 
     async def _pod(self, request: web.Request) -> web.Response:
+        for one in self.pods:
+            if one["metadata"]["name"] == request.match_info["name"]:
+                return web.json_response(one)
         return _status(404, {"reason": "NotFound", "message": "pods not found"})
 
     async def _pods(self, request: web.Request) -> web.StreamResponse:

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from seatrial.checks.kubernetes.view import CRDS, InCluster, View, condition, holds, soon
+from seatrial.checks.kubernetes.view import CRDS, InCluster, View, soon
 from seatrial.checks.per_node import text_of
 from seatrial.links.kubernetes import MissingRight, NoSuchKind, NoSuchObject
+from seatrial.links.kubernetes.objects import condition, holds
 from seatrial.model.result import Observation, failed, passed
 from seatrial.registry import check
 from seatrial.spi import Context

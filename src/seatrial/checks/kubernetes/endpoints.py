@@ -6,11 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from seatrial.checks.kubernetes import reasons
-from seatrial.checks.kubernetes.pods import counts, is_ready, name_of, sentence
-from seatrial.checks.kubernetes.view import InCluster, Reason, View, missing
+from seatrial.checks.kubernetes.view import InCluster, View, missing
 from seatrial.checks.per_node import text_of
 from seatrial.links.kubernetes import Cluster, Object
+from seatrial.links.kubernetes.objects import name_of
+from seatrial.links.kubernetes.readiness import reasons
+from seatrial.links.kubernetes.readiness.pods import counts, is_ready, sentence
+from seatrial.links.kubernetes.readiness.reasons import Reason
 from seatrial.links.kubernetes.selectors import of_spec
 from seatrial.model.result import Observation, failed, passed
 from seatrial.model.values import Range

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from seatrial.checks.kubernetes import reasons
-from seatrial.checks.kubernetes.pods import is_ready, is_terminating, name_of, sentence
 from seatrial.checks.kubernetes.pods_ready import selected, wrong_selector
-from seatrial.checks.kubernetes.view import InCluster, Reason, View, condition, holds, missing
+from seatrial.checks.kubernetes.view import InCluster, View, missing
 from seatrial.checks.per_node import text_of
 from seatrial.links.kubernetes import Cluster, Object
+from seatrial.links.kubernetes.objects import condition, holds, is_terminating, name_of
+from seatrial.links.kubernetes.readiness import reasons
+from seatrial.links.kubernetes.readiness.pods import is_ready, sentence
+from seatrial.links.kubernetes.readiness.reasons import Reason
 from seatrial.model.result import Category, Observation, failed, passed
 from seatrial.model.values import Range
 from seatrial.registry import check

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from seatrial.checks.kubernetes import reasons
-from seatrial.checks.kubernetes.pods import counts, is_ready, is_terminating, name_of, sentence
-from seatrial.checks.kubernetes.view import NODE, InCluster, Reason, View
+from seatrial.checks.kubernetes.view import NODE, InCluster, View
 from seatrial.checks.per_node import text_of
 from seatrial.links.kubernetes import Cluster, Object
+from seatrial.links.kubernetes.objects import is_terminating, name_of
+from seatrial.links.kubernetes.readiness import reasons
+from seatrial.links.kubernetes.readiness.pods import counts, is_ready, sentence
+from seatrial.links.kubernetes.readiness.reasons import Reason
 from seatrial.links.kubernetes.selectors import Selector
 from seatrial.model.result import Observation, failed, passed
 from seatrial.model.values import Range

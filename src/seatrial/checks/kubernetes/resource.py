@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from seatrial.checks.content import holds as expression_holds
-from seatrial.checks.kubernetes.pods import is_terminating, name_of
 from seatrial.checks.kubernetes.pods_ready import selected, wrong_selector
 from seatrial.checks.kubernetes.view import InCluster, View, one_line
 from seatrial.checks.per_node import text_of
 from seatrial.links.kubernetes import Object
+from seatrial.links.kubernetes.objects import is_terminating, name_of
+from seatrial.links.output import beginning
 from seatrial.model.result import Observation, Verdict, failed, passed, unknown
 from seatrial.model.values import Expression, Range
 from seatrial.registry import check
@@ -19,6 +20,9 @@ from seatrial.spi import Context
 
 NO_VALUE = ("no such key", "KeyError:")
 """What the CEL library says for a field that an object does not have: plain, and within a loop such as `exists`."""
+
+FIRST, NEXT = 300, 120
+"""Characters of the message of the first condition, and of the next ones."""
 
 
 @check("kubernetes")
@@ -111,7 +115,9 @@ class Resource(InCluster):
 
     async def _holds(self, ctx: Context, thing: Object) -> Observation:
         parts = {part: thing.get(part) or {} for part in ("metadata", "spec", "status")}
-        seen = {"name": name_of(thing), **_conditions(thing)}
+        conditions, decisive = _conditions(thing, self.that)
+        statuses = {str(one.get("type")): one.get("status") for one in conditions}
+        seen = {"name": name_of(thing), **({"conditions": statuses} if statuses else {})}
         observation = await expression_holds(ctx, self.that, seen, object=thing, **parts)
         if observation.verdict is Verdict.UNKNOWN and any(text in observation.why for text in NO_VALUE):
             # The object is measured, and it does not have the value: its controller has not written it.
@@ -121,25 +127,38 @@ class Resource(InCluster):
             why = f"`{self.that}` over the Secret {name_of(thing)} is neither true nor false"
             return unknown(why, observation.expected, seen)
         if observation.verdict is Verdict.FAILED:
-            why = f"{self.kind} {name_of(thing)}: {observation.why}{_untrue(thing)}{_held([thing])}"
-            return failed(seen, observation.expected, one_line(ctx, why))
+            told = [_said(one, FIRST if at == 0 else NEXT) for at, one in enumerate(conditions)]
+            untrue = [text for text, one in zip(told, conditions, strict=True) if one.get("status") != "True"]
+            rest = [text for text in untrue if text not in told[:decisive]]
+            # What decides comes first: people and reports see the beginning of a reason.
+            why = "; ".join([*told[:decisive], f"{observation.why}{_held([thing])}", *rest])
+            return failed(seen, observation.expected, one_line(ctx, f"{self.kind} {name_of(thing)}: {why}"))
         return observation
 
 
-def _conditions(thing: Object) -> dict[str, object]:
+def _conditions(thing: Object, that: str) -> tuple[list[Mapping[str, Any]], int]:
+    """Its conditions, the decisive ones first, and how many are decisive: those that the expression names, else those
+    that are false."""
     conditions = (thing.get("status") or {}).get("conditions") or ()
-    found = {str(one.get("type")): one.get("status") for one in conditions if isinstance(one, Mapping)}
-    return {"conditions": found} if found else {}
+    found = [one for one in conditions if isinstance(one, Mapping)]
+    words = ("False", "Unknown", "True")
+
+    def is_named(one: Mapping[str, Any]) -> bool:
+        return any(f"{quote}{one.get('type')}{quote}" in that for quote in "'\"")
+
+    def place(one: Mapping[str, Any]) -> tuple[bool, int]:
+        status = one.get("status")
+        return not is_named(one), words.index(status) if status in words else len(words)
+
+    found.sort(key=place)
+    named = sum(map(is_named, found))
+    return found, named or sum(one.get("status") == "False" for one in found)
 
 
-def _untrue(thing: Object) -> str:
-    """Its conditions that are not true, in their own words."""
-    told = [
-        f"{one.get('type')}={one.get('status')} ({one.get('reason')}): {one.get('message') or ''}"
-        for one in (thing.get("status") or {}).get("conditions") or ()
-        if isinstance(one, Mapping) and one.get("status") != "True"
-    ]
-    return f"; {'; '.join(told)}" if told else ""
+def _said(condition: Mapping[str, Any], most: int) -> str:
+    """A condition in its own words."""
+    message = beginning(str(condition.get("message") or ""), most)
+    return f"{condition.get('type')}={condition.get('status')} ({condition.get('reason')}): {message}"
 
 
 def _held(things: Iterable[Object]) -> str:

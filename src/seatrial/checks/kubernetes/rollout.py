@@ -7,12 +7,14 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar
 
-from seatrial.checks.kubernetes import reasons
-from seatrial.checks.kubernetes.pods import counts, is_ready, is_terminating, name_of, sentence
-from seatrial.checks.kubernetes.view import NODE, InCluster, Reason, View, missing
+from seatrial.checks.kubernetes.view import NODE, InCluster, View, missing
 from seatrial.checks.per_node import text_of
 from seatrial.errors import nearest
 from seatrial.links.kubernetes import Cluster, Object
+from seatrial.links.kubernetes.objects import is_terminating, name_of
+from seatrial.links.kubernetes.readiness import reasons
+from seatrial.links.kubernetes.readiness.pods import counts, is_ready, sentence
+from seatrial.links.kubernetes.readiness.reasons import Reason
 from seatrial.model.result import Category, Observation, Verdict, failed, passed
 from seatrial.model.values import Duration, Range
 from seatrial.registry import check

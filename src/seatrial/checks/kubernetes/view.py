@@ -11,6 +11,8 @@ from typing import Any
 
 from seatrial.errors import CannotTell
 from seatrial.links.kubernetes import Access, Cluster, HoldsCluster, MissingRight, NoSuchKind, Object, Watch, shared
+from seatrial.links.kubernetes.objects import controller, holds
+from seatrial.links.kubernetes.readiness.reasons import Reason
 from seatrial.model.result import Observation, Verdict, failed, unknown
 from seatrial.spi import Context
 
@@ -47,15 +49,6 @@ class View:
     def owned(self, kind: str, owner: Object) -> list[Object]:
         """The objects of a kind with this controller."""
         return [thing for thing in self.all(kind) if controller(thing).get("uid") == owner["metadata"]["uid"]]
-
-
-@dataclass(frozen=True)
-class Reason:
-    """Why something is not as expected."""
-
-    text: str = ""
-    category: str = ""
-    """Empty: the product's."""
 
 
 CONFIRM = 10.0
@@ -175,23 +168,6 @@ def _defines(definition: Mapping[str, Any], name: str) -> bool:
     names = definition["spec"]["names"]
     known = {names["plural"], names.get("singular"), names["kind"].lower(), *(names.get("shortNames") or ())}
     return name.rpartition("/")[2].partition(".")[0].lower() in known and holds(definition, "Established")
-
-
-def controller(thing: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The reference to an object's controller; empty: it has none."""
-    owners = thing["metadata"].get("ownerReferences") or ()
-    return next((owner for owner in owners if owner.get("controller")), {})
-
-
-def condition(thing: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
-    """A condition in its status; empty: it has none of this type."""
-    conditions = (thing.get("status") or {}).get("conditions") or ()
-    return next((one for one in conditions if one.get("type") == kind), {})
-
-
-def holds(thing: Mapping[str, Any], kind: str) -> bool:
-    """Whether a condition is true."""
-    return condition(thing, kind).get("status") == "True"
 
 
 LONGEST = 600

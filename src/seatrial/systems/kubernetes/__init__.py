@@ -18,6 +18,7 @@ from seatrial.links.kubernetes.deploying import access, helm, manifests
 from seatrial.links.kubernetes.deploying.deployment import Deployment
 from seatrial.links.kubernetes.deploying.manifests import Object
 from seatrial.links.kubernetes.deploying.workloads import KINDS, Seen, Workload, look
+from seatrial.links.kubernetes.objects import holds
 from seatrial.model.chart import Chart
 from seatrial.model.cluster import ClusterStatus, NodeHealth, PowerState, all_off
 from seatrial.model.reading import Health, absent, measured
@@ -30,8 +31,9 @@ from seatrial.systems.kubernetes.contamination.auditor import Own
 from seatrial.systems.kubernetes.contamination.recording import audit
 from seatrial.systems.kubernetes.evidence import collected, logs_of
 from seatrial.systems.kubernetes.forwards import Forwards
-from seatrial.systems.kubernetes.pods import BY, Place, Places, health_of, to_node, why_not
+from seatrial.systems.kubernetes.pods import BY, Place, Places, to_node
 from seatrial.systems.kubernetes.settings import KubernetesSettings
+from seatrial.systems.kubernetes.unready import Unready, explained, health_of_all
 from seatrial.systems.settings import fill
 from seatrial.systems.shared_look import SharedLook
 from seatrial.systems.states import EXPRESSION_NAMES, not_deployed, whole
@@ -40,8 +42,6 @@ NAMESPACE = "E2E_TEST_NAMESPACE"
 DEADLINES = {"deploy": 300.0, "start": 120.0, "stop": 90.0, "restart": 180.0, "destroy": 120.0}
 LOG_LINES = 2000
 LAST_LINES = 20
-REASONS = 3
-"""Pods named with their reasons in the state of the whole."""
 
 
 @system("kubernetes")
@@ -65,6 +65,7 @@ class Kubernetes:
         self._places: Places | None = None
         self._seen: dict[str, Workload] = {}
         """This trial's workloads as last seen: one that somebody deletes is missed."""
+        self._unready = Unready()
         self._replicas: dict[str, int] = {}
         """Replicas of workloads before Seatrial stopped all of them."""
         self._begun: dict[str, Fault] = {}
@@ -233,7 +234,8 @@ class Kubernetes:
             rest = [node for node in nodes if node not in machines]
             return {**found, **(await self.health(ctx, rest) if rest else {})}
         places, _ = await self._look(ctx)
-        known = {place.name: health_of(place) for place in places}
+        told = await self._unready.reasons(await self._kept(ctx), places)
+        known = health_of_all(places, told)
         gone = all_off(measured(PowerState.STOPPED, by=BY), "its workload does not exist any more")
         return {node.name: known.get(node.name, gone) for node in nodes}
 
@@ -245,13 +247,10 @@ class Kubernetes:
         self._require_jobs(seen)
         if not places:
             return await self._without_pods(fill(ctx, self._settings.nodes, {}))
-        health = {place.name: health_of(place) for place in places}
-        status = await whole(ctx, health, self._settings.rule, self._settings.states)
-        reasons = [f"{place.name}: {why}" for place in places if (why := why_not(place))]
-        if status.state.value != "critical" or not reasons:
-            return status
-        # The rule names numbers, and the API server knows why.
-        return replace(status, state=replace(status.state, why=f"{status.state.why}; {'; '.join(reasons[:REASONS])}"))
+        told = await self._unready.reasons(await self._kept(ctx), places)
+        hopeless = self._unready.hopeless(places, told, busy=any(not _has_ended(job) for job in seen.jobs))
+        status = await whole(ctx, health_of_all(places, told), self._settings.rule, self._settings.states)
+        return status if status.state.value == "running" else explained(status, places, told, hopeless)
 
     async def _without_pods(self, selector: str) -> ClusterStatus:
         if selector and any(kind in KINDS and kind != "Job" for _, kind, _, _ in self._made.objects):
@@ -420,6 +419,10 @@ class Kubernetes:
 def _filled(ctx: Context, chart: Chart) -> Chart:
     words = {name: fill(ctx, getattr(chart, name), {}) for name in ("chart", "version", "release", "values")}
     return replace(chart, **words, set=ctx.bind(dict(chart.set)))
+
+
+def _has_ended(job: Object) -> bool:
+    return holds(job, "Complete") or holds(job, "Failed") or bool((job.get("spec") or {}).get("suspend"))
 
 
 async def _exists(cluster: Cluster, name: Sequence[str]) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from seatrial.errors import SeatrialError
 from seatrial.links.kubernetes import Cluster, Kind, MissingRight, NoSuchKind, Object
 from seatrial.links.kubernetes.answers import ApiRefused
-from seatrial.links.kubernetes.deploying.readiness import is_ready, reason
+from seatrial.links.kubernetes.readiness.pods import is_ready, trouble
 from seatrial.spi.concurrency import map_concurrently
 from seatrial.systems.kubernetes.resource_use import used
 
@@ -107,7 +107,7 @@ def _summary(cluster: Cluster, namespaces: Sequence[str], objects: Sequence[Obje
     pods = [thing for thing in objects if thing["kind"] == "Pod"]
     unready = [pod for pod in pods if not is_ready(pod)]
     yield f"pods: {len(pods)}, not ready: {len(unready)}"
-    yield from (f"  {pod['metadata']['name']}: {reason(pod)}" for pod in unready[:MENTIONED])
+    yield from (f"  {pod['metadata']['name']}: {trouble(pod)}" for pod in unready[:MENTIONED])
     for thing in objects:
         metadata = thing["metadata"]
         if metadata.get("deletionTimestamp") and metadata.get("finalizers"):

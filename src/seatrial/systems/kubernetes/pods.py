@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from seatrial.links.kubernetes import Object
-from seatrial.links.kubernetes.deploying.readiness import is_ready, reason
 from seatrial.links.kubernetes.deploying.workloads import ENDED, Workload
+from seatrial.links.kubernetes.readiness.pods import is_ready, trouble
 from seatrial.model.cluster import NodeHealth, PowerState, all_off
 from seatrial.model.frozen import frozen
 from seatrial.model.reading import Health, measured
@@ -127,8 +127,9 @@ def to_node(place: Place, kubeconfig: str, context: str, debug_image: str = "") 
     )
 
 
-def health_of(place: Place) -> NodeHealth:
-    """Power by the pod's phase, the service by its readiness, as the API server has them."""
+def health_of(place: Place, told: str = "") -> NodeHealth:
+    """Power by the pod's phase, the service by its readiness, as the API server has them. `told`: why it is not ready,
+    where the cluster tells more than the pod's status."""
     pod = place.pod
     if pod is None and place.ending is not None:
         why = f"its pod {place.ending['metadata']['name']} is ending"
@@ -138,12 +139,13 @@ def health_of(place: Place) -> NodeHealth:
     if pod is None:
         wanted = place.workload.wanted
         why = f"{place.workload.kind} {place.workload.name} wants {wanted} pods, and its pod does not exist"
+        why = f"{why}; {told}" if told else why
         return all_off(measured(PowerState.STOPPED, by=BY), why)
     status = pod.get("status") or {}
-    why = reason(pod)
+    why = told or trouble(pod)
     phase = status.get("phase")
     if phase in ENDED:
-        return all_off(measured(PowerState.STOPPED, by=BY), f"its pod has ended ({phase}): {why}")
+        return all_off(measured(PowerState.STOPPED, by=BY), told or f"its pod {why}")
     # One that is not started yet does not answer, and is not switched off.
     state = PowerState.RUNNING if phase == "Running" else PowerState.UNREACHABLE
     power = measured(state, "" if state is PowerState.RUNNING else f"its pod is {phase}: {why}", by=BY)
@@ -151,10 +153,3 @@ def health_of(place: Place) -> NodeHealth:
     if late := place.workload.unfinished:
         parts["rollout"] = measured(Health.NOT_OK, late, by=BY)
     return NodeHealth(power=power, parts=parts)
-
-
-def why_not(place: Place) -> str:
-    """Why a node is not healthy, in one line; empty: it is, or it has no pod."""
-    if place.pod is None:
-        return ""
-    return place.workload.unfinished if is_ready(place.pod) else reason(place.pod)

@@ -12,9 +12,13 @@ from seatrial.links.kubernetes.deploying.manifests import Object
 TRIAL = "seatrial.trial"
 SERVICE = "seatrial.service"
 """The label of what a shared service has: no trial owns it."""
+RUN = "seatrial.run"
 SHARED = "seatrial.shared"
 """The label of a definition (CRD) that Seatrial made; each trial that uses it leaves a mark on it."""
 USED_BY = "used-by.seatrial/"
+HANDED_TO = "handed-to.seatrial/"
+"""The annotation of a definition that a trial uses without having it in its own record: an earlier trial handed it
+over. Its value is the namespace of the new one, as NAME/UID."""
 DEFINITION = "seatrial.definition"
 """The annotation with a checksum of the definition as it was written."""
 
@@ -42,7 +46,18 @@ def belongs(thing: Mapping[str, Any], owner: str) -> bool:
     return owner in (labels.get(TRIAL), labels.get(SERVICE))
 
 
+def owner_of(thing: Mapping[str, Any]) -> str:
+    """The trial or the shared service that made it; empty: neither."""
+    labels = thing["metadata"].get("labels") or {}
+    return str(labels.get(TRIAL) or labels.get(SERVICE) or "")
+
+
 def marks(definition: Mapping[str, Any]) -> list[str]:
     """The trials that use a definition."""
     annotations = definition["metadata"].get("annotations") or {}
     return [name.removeprefix(USED_BY) for name in annotations if name.startswith(USED_BY)]
+
+
+def handed(definition: Mapping[str, Any], trial: str) -> str:
+    """The namespace of a trial to which a definition was handed over; empty: the trial has it in its own record."""
+    return str((definition["metadata"].get("annotations") or {}).get(f"{HANDED_TO}{trial}") or "")

@@ -6,7 +6,8 @@ An object that does not carry the trial's label is somebody else's and stays, wh
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from seatrial.errors import LeftBehind
@@ -15,7 +16,16 @@ from seatrial.links.kubernetes.cluster import Propagation
 from seatrial.links.kubernetes.deploying import claims, helm
 from seatrial.links.kubernetes.deploying.access import again
 from seatrial.links.kubernetes.deploying.applying import CRD
-from seatrial.links.kubernetes.deploying.ownership import USED_BY, belongs, marks
+from seatrial.links.kubernetes.deploying.ownership import (
+    HANDED_TO,
+    RUN,
+    SHARED,
+    USED_BY,
+    belongs,
+    handed,
+    marks,
+    owner_of,
+)
 from seatrial.model.resource import Resource
 from seatrial.spi.concurrency import map_concurrently
 
@@ -40,7 +50,7 @@ async def give_back(resource: Resource) -> None:
     clock = asyncio.get_running_loop().time
     end = clock() + float(detail["wait"])
     async with again(detail["place"]) as cluster:
-        removal = Removal(cluster, resource.trial, end)
+        removal = Removal(cluster, resource.trial, end, resource.run)
         if resource.kind == RELEASE:
             await helm.uninstall(detail, resource.trial, max(end - clock(), 1.0))
             release = (detail["release"], detail["namespace"])
@@ -59,8 +69,8 @@ async def give_back(resource: Resource) -> None:
 class Removal:
     """Deletes objects of one trial, and waits for their end until a moment of the loop's clock."""
 
-    def __init__(self, cluster: Cluster, trial: str, end: float) -> None:
-        self._cluster, self._trial, self._end = cluster, trial, end
+    def __init__(self, cluster: Cluster, trial: str, end: float, run: str = "") -> None:
+        self._cluster, self._trial, self._end, self._run = cluster, trial, end, run
 
     async def objects(self, names: Sequence[Named], ours: Ours) -> None:
         """Delete those of these objects that the trial made, the newest first: those of defined kinds before the rest,
@@ -81,24 +91,24 @@ class Removal:
             await self._until_gone([(kind, thing) for thing in found])
 
     async def definition(self, name: str, namespaces: Sequence[str]) -> None:
-        """Take the trial's mark from a definition; delete it if nobody else needs it."""
+        """Take the trial's mark from a definition; delete it if nobody else needs it. Where the trial is the last user,
+        and others have objects in their own namespaces, those become users: the last of them deletes it."""
         kind = await self._cluster.kind(CRD)
         while (present := await self._cluster.get(kind, name)) is not None:
             if self._trial not in marks(present):
                 return
-            users = [user for user in marks(present) if user != self._trial]
-            version = present["metadata"]["resourceVersion"]
+            users = [user for user in marks(present) if user != self._trial and await self._uses(present, user)]
             if users:
-                mark = {"annotations": {f"{USED_BY}{self._trial}": None}, "resourceVersion": version}
-                try:
-                    await self._cluster.patch(kind, name, {"metadata": mark})
-                except Conflict:
-                    continue
-                return
-            if strangers := await self._instances(present, namespaces):
-                raise LeftBehind(
-                    f"the definition {name} stays: no trial of Seatrial made {', '.join(strangers[:SHOWN])}"
-                )
+                if await self._annotate(kind, present, dict.fromkeys(_marks_of(self._trial))):
+                    return
+                continue
+            instances = await self._instances(present, namespaces)
+            owned = await self._owned_namespaces(instances)
+            if strangers := [thing for thing in instances if _where(thing) not in owned]:
+                raise LeftBehind(f"the definition {name} stays: {self._holders(name, strangers)}")
+            if heirs := [one for one in owned.values() if owner_of(one) != self._trial]:
+                await self._annotate(kind, present, _handing(heirs))
+                continue  # whether they still exist is seen after the mark is there
             if await self._delete_unchanged(kind, present):
                 await self._until_gone([(kind, present)])
                 return
@@ -117,7 +127,56 @@ class Removal:
             pass
         return True
 
-    async def _instances(self, definition: Object, namespaces: Sequence[str]) -> list[str]:
+    async def _annotate(self, kind: Kind, thing: Object, annotations: Mapping[str, str | None]) -> bool:
+        """Change annotations, unless somebody has changed the object meanwhile."""
+        metadata = thing["metadata"]
+        change = {"metadata": {"annotations": annotations, "resourceVersion": metadata["resourceVersion"]}}
+        try:
+            await self._cluster.patch(kind, metadata["name"], change)
+        except (Conflict, NoSuchObject):
+            return False
+        return True
+
+    async def _uses(self, definition: Object, user: str) -> bool:
+        """Whether a user will give a definition back: one to which it was handed over does so after the end of its
+        namespace."""
+        namespace, _, uid = handed(definition, user).partition("/")
+        if not namespace:
+            return True
+        present = await self._cluster.get(await self._cluster.kind("v1/Namespace"), namespace)
+        return present is not None and present["metadata"]["uid"] == uid
+
+    async def _owned_namespaces(self, instances: Sequence[Object]) -> dict[str, Object]:
+        """The namespaces of trials and of shared services in which these objects are, by name."""
+        kind = await self._cluster.kind("v1/Namespace")
+        owned: dict[str, Object] = {}
+        for name in sorted({namespace for thing in instances if (namespace := _where(thing))}):
+            with suppress(MissingRight):
+                present = await self._cluster.get(kind, name)
+                if present is not None and owner_of(present):
+                    owned[name] = present
+        return owned
+
+    def _holders(self, name: str, strangers: Sequence[Object]) -> str:
+        """Whose objects hold a definition, and what removes it when they are gone."""
+        nobodys = [_shown(name, thing) for thing in strangers if not owner_of(thing)]
+        parts = [f"no trial of Seatrial made {', '.join(nobodys[:SHOWN])}"] if nobodys else []
+        parts += [f"{owner_of(thing)} made {_shown(name, thing)}" for thing in strangers if owner_of(thing)][:SHOWN]
+        run = f" {self._run}" if self._run else ""
+        return f"{'; '.join(parts)}; when they are gone, `seatrial clean{run}` removes it"
+
+    async def _inherited(self) -> None:
+        """Give back the definitions that others handed over to this trial."""
+        kind = await self._cluster.kind(CRD)
+        try:
+            listed = await self._cluster.list(kind, "", labels=f"{SHARED}=true", metadata=True)
+        except MissingRight:
+            return
+        for definition in listed.objects:
+            if handed(definition, self._trial):
+                await self.definition(definition["metadata"]["name"], ())
+
+    async def _instances(self, definition: Object, namespaces: Sequence[str]) -> list[Object]:
         """The objects of a defined kind that are not this trial's."""
         spec = definition["spec"]
         version = next(one["name"] for one in spec["versions"] if one.get("served"))
@@ -127,7 +186,7 @@ class Removal:
         except NoSuchKind:
             return []
         return [
-            _shown(kind, thing)
+            thing
             for thing in found.objects
             if not belongs(thing, self._trial) and thing["metadata"].get("namespace") not in namespaces
         ]
@@ -137,6 +196,7 @@ class Removal:
         kind = await self._cluster.kind("v1/Namespace")
         present = await self._cluster.get(kind, name)
         if present is None or not belongs(present, self._trial):
+            await self._inherited()
             return
         await self._cluster.delete(kind, name, uid=present["metadata"]["uid"])
 
@@ -148,6 +208,7 @@ class Removal:
             return f"the namespace {name} does not end: {'; '.join(held[:SHOWN]) or 'no reason is known'}"
 
         await self._gone(kind, present, reason)
+        await self._inherited()
 
     async def _held(self, namespace: str) -> list[str]:
         """What is still in a namespace, with the finalizers that hold it."""
@@ -217,7 +278,26 @@ def _is_defined(name: Named) -> bool:
     return "." in group and not group.endswith(".k8s.io")
 
 
-def _shown(kind: Kind, thing: Object) -> str:
+def _where(thing: Object) -> str:
+    return str(thing["metadata"].get("namespace") or "")
+
+
+def _marks_of(trial: str) -> tuple[str, str]:
+    return f"{USED_BY}{trial}", f"{HANDED_TO}{trial}"
+
+
+def _handing(namespaces: Iterable[Object]) -> dict[str, str | None]:
+    """The marks by which the owners of these namespaces become users of a definition."""
+    made: dict[str, str | None] = {}
+    for namespace in namespaces:
+        metadata = namespace["metadata"]
+        known = {**(metadata.get("annotations") or {}), **(metadata.get("labels") or {})}
+        used_by, handed_to = _marks_of(owner_of(namespace))
+        made |= {used_by: str(known.get(RUN) or ""), handed_to: f"{metadata['name']}/{metadata['uid']}"}
+    return made
+
+
+def _shown(kind: Kind | str, thing: Object) -> str:
     metadata = thing["metadata"]
     namespace = metadata.get("namespace")
     return f"{kind} {f'{namespace}/' if namespace else ''}{metadata['name']}"

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from seatrial.errors import CannotTell
 from seatrial.links.kubernetes import Cluster, NoSuchKind, Object
-from seatrial.links.kubernetes.deploying.readiness import is_ready, reason
 from seatrial.links.kubernetes.deploying.workloads import KINDS, Seen, Workload, look
+from seatrial.links.kubernetes.readiness import reasons
 from seatrial.links.kubernetes.selectors import of_spec
 from seatrial.model.frozen import frozen
 from seatrial.spi.concurrency import map_concurrently
@@ -35,7 +35,8 @@ async def rollout(cluster: Cluster, objects: Sequence[Sequence[str]]) -> Rollout
     workloads = [one for one in seen.workloads if (one.kind, one.namespace, one.name) in names]
     containers = {id: name for one in workloads for pod in one.pods for id, name in _running(pod)}
     why = _jobs(seen, names)
-    why = why or next((text for one in workloads if (text := _unready(one))), "")
+    for one in workloads if not why else ():
+        why = why or await _unready(cluster, one)
     why = why or await _missing(cluster, objects)
     for _, kind, namespace, name in objects if not why else ():
         if kind == SERVICE and not why:
@@ -43,15 +44,14 @@ async def rollout(cluster: Cluster, objects: Sequence[Sequence[str]]) -> Rollout
     return Rollout(why=why, containers=containers)
 
 
-def _unready(workload: Workload) -> str:
+async def _unready(cluster: Cluster, workload: Workload) -> str:
     name = f"{workload.kind} {workload.name}"
-    if workload.unfinished:
-        return workload.unfinished
-    if bad := next((pod for pod in workload.pods if not is_ready(pod)), None):
-        return f"{name}: the pod {bad['metadata']['name']} is not ready: {reason(bad)}"
-    if len(workload.pods) < workload.wanted:
-        return f"{name} has {len(workload.pods)} of {workload.wanted} pods"
-    return ""
+    if (reason := await reasons.of_pods(cluster, workload.namespace, workload.pods)).text:
+        return f"{name}: {reason.text}"
+    few = f"{name} has {len(workload.pods)} of {workload.wanted} pods"
+    why = workload.unfinished or (few if len(workload.pods) < workload.wanted else "")
+    cannot = await reasons.of_creation(cluster, workload.namespace, workload.thing) if why else ""
+    return f"{why}; {cannot}" if cannot else why
 
 
 def _jobs(seen: Seen, names: set[tuple[str, ...]]) -> str:

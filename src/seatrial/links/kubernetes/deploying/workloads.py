@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from seatrial.links.kubernetes import Cluster, Object
+from seatrial.links.kubernetes.objects import controller
 from seatrial.links.kubernetes.selectors import Selector
 from seatrial.model.frozen import frozen
 from seatrial.spi.concurrency import map_concurrently
@@ -105,7 +105,7 @@ def workloads_in(found: Mapping[str, Sequence[Object]], selector: str) -> Iterab
         if name in ("Job", "Pod"):
             continue
         for thing in things:
-            if _controller(thing) is None and chosen.matches(_pod_labels(thing)):
+            if not controller(thing) and chosen.matches(_pod_labels(thing)):
                 tops[thing["metadata"]["uid"]] = (name, thing)
     for pod in sorted(found["Pod"], key=lambda one: (one["metadata"]["creationTimestamp"], one["metadata"]["name"])):
         name, top = _top("Pod", pod, owners)
@@ -137,14 +137,9 @@ def _place(thing: Object) -> tuple[str, str]:
     return thing["metadata"]["namespace"], thing["metadata"]["name"]
 
 
-def _controller(thing: Object) -> Mapping[str, Any] | None:
-    owners = thing["metadata"].get("ownerReferences") or ()
-    return next((one for one in owners if one.get("controller")), None)
-
-
 def _top(name: str, thing: Object, owners: Mapping[tuple[str, str], Object]) -> tuple[str, Object]:
     """The workload that a pod belongs to; a pod of a kind that nobody knows stands for itself."""
-    while (owner := _controller(thing)) is not None:
+    while owner := controller(thing):
         above = owners.get((owner["kind"], owner["uid"]))
         if above is None:
             return (owner["kind"], thing) if owner["kind"] in KINDS else (name, thing)

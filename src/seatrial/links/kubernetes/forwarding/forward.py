@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 from seatrial.errors import CannotTell, LeaseTaken, LinkLost
-from seatrial.links.kubernetes.answers import ApiAway, Object
+from seatrial.links.kubernetes.answers import MissingRight, Object
 from seatrial.links.kubernetes.cluster import Cluster
 from seatrial.links.kubernetes.forwarding.targets import (
     WATCHED,
@@ -41,6 +41,8 @@ HOLD = 15.0
 """Seconds for which a new connection waits for a target, such as over the restart of an API server."""
 AGAIN = 0.2
 """Seconds between two tries for it."""
+FRESH = 1.0
+"""Seconds between two lists of the objects while a connection waits."""
 AFTER_END = 5.0
 """Seconds of silence from the pod after which a connection ends whose client has no more to say."""
 HEARTBEAT = 20.0
@@ -65,6 +67,8 @@ class Forward:
         self._uid = ""
         """The id of the pod for new connections."""
         self._state: State = {}
+        self._listed = 0.0
+        """When a waiting connection last had the objects listed, by the loop's clock."""
         self._carried: dict[asyncio.Task[None], str] = {}
         """The open connections, and the ids of their pods; empty: it has none yet."""
 
@@ -109,7 +113,9 @@ class Forward:
         while True:
             try:
                 return await self._cluster.kind(name)
-            except ApiAway as error:
+            except MissingRight:
+                raise
+            except CannotTell as error:  # away, or so busy that it refuses
                 self._change(why=str(error))
                 await asyncio.sleep(AGAIN)
 
@@ -203,10 +209,22 @@ class Forward:
         while True:
             try:
                 return await self._proven()
-            except (NoTarget, ApiAway):
+            except MissingRight:
+                raise
+            except CannotTell:
                 if clock() > until:
                     raise
+            if clock() - self._listed >= FRESH:
+                self._listed = clock()
+                await self._list(until - clock())
             await asyncio.sleep(AGAIN)
+
+    async def _list(self, seconds: float) -> None:
+        """A watch whose connection broke without a sign has old objects as long as its silence is borne, and nothing
+        shows that but a list."""
+        with suppress(CannotTell, TimeoutError):
+            async with asyncio.timeout(seconds):
+                await asyncio.gather(*(watch.confirm() for watch in self._watches.values()))
 
     async def _carry(self, pod: str, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Carry one connection; whether it ended in the orderly way."""

@@ -8,7 +8,8 @@ from typing import Any
 
 from seatrial.errors import CannotTell
 from seatrial.links.kubernetes.answers import Object
-from seatrial.links.kubernetes.deploying.readiness import is_ready, reason
+from seatrial.links.kubernetes.objects import controller
+from seatrial.links.kubernetes.readiness.pods import is_ready, trouble
 from seatrial.links.kubernetes.selectors import Selector, of_spec
 from seatrial.model.frozen import frozen
 
@@ -110,7 +111,7 @@ def chosen(target: Target, pods: Sequence[Object], namespace: str, before: str =
         return max(able, key=lambda pod: (pod["metadata"]["creationTimestamp"], pod["metadata"]["name"]))
     if not pods:
         raise NoTarget(f"there are no {_pods(target)} in the namespace {namespace}")
-    reasons = [f"{pod['metadata']['name']}: {'it is about to end' if _ending(pod) else reason(pod)}" for pod in pods]
+    reasons = [f"{pod['metadata']['name']}: {'it is about to end' if _ending(pod) else trouble(pod)}" for pod in pods]
     more = f"; and {len(reasons) - 3} more" if len(reasons) > 3 else ""
     raise NoTarget(f"none of the {_pods(target)} is ready: {'; '.join(reasons[:3])}{more}")
 
@@ -159,8 +160,7 @@ def _matching(pods: Sequence[Object], selector: Selector) -> list[Object]:
 
 
 def _owner(thing: Object) -> str:
-    owners = thing["metadata"].get("ownerReferences") or ()
-    return next((str(one["uid"]) for one in owners if one.get("controller")), "")
+    return str(controller(thing).get("uid") or "")
 
 
 def _ending(pod: Object) -> bool:

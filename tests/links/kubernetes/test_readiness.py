@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from seatrial.checks.kubernetes.pods import counts, is_ready, sentence, trouble
+from seatrial.links.kubernetes.readiness.pods import counts, is_ready, sentence, trouble
 
 
 def pod(

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from seatrial.checks.kubernetes.blame import category_of
-from seatrial.checks.kubernetes.pods import is_ready, name_of, trouble
-from seatrial.checks.kubernetes.view import Reason, condition
 from seatrial.errors import CannotTell
 from seatrial.links.kubernetes import Cluster, Object
+from seatrial.links.kubernetes.objects import condition, name_of
+from seatrial.links.kubernetes.readiness.blame import category_of
+from seatrial.links.kubernetes.readiness.pods import is_ready, trouble
 
 TAIL = 3
 """Last lines of a crashed container."""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why something is not as expected."""
+
+    text: str = ""
+    category: str = ""
+    """Where to look first; empty: the product."""
 
 
 async def of_pods(cluster: Cluster, namespace: str, pods: Sequence[Object], down: Container[str] = ()) -> Reason:
@@ -20,15 +30,15 @@ async def of_pods(cluster: Cluster, namespace: str, pods: Sequence[Object], down
     unready = [pod for pod in pods if not is_ready(pod, down)]
     if not unready:
         return Reason()
-    # One that has a reason of its own tells more than one that waits.
-    first = max(unready, key=lambda pod: _weight(trouble(pod)))
+    first = max(unready, key=weight)
     others = f" ({len(unready) - 1} more not ready)" if len(unready) > 1 else ""
     reason = await of_pod(cluster, namespace, first)
     return Reason(f"{reason.text}{others}", reason.category)
 
 
-def _weight(text: str) -> int:
-    words = ("crashes", "pulled", "scheduled:", "exit code", "probe", "waiting")
+def weight(pod: Object) -> int:
+    """How much a pod that is not ready tells: one with a reason of its own more than one that waits."""
+    words, text = ("crashes", "pulled", "scheduled:", "exit code", "probe", "waiting"), trouble(pod)
     return next((len(words) - place for place, word in enumerate(words) if word in text), 0)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
-from seatrial.checks.kubernetes.pods import ENDED, IMAGES, is_terminating
-from seatrial.checks.kubernetes.view import condition
 from seatrial.links.kubernetes import Object
+from seatrial.links.kubernetes.objects import condition, is_terminating
+from seatrial.links.kubernetes.readiness.pods import ENDED, IMAGES
 from seatrial.model.result import Category
 
 SHORT_OF = ("Insufficient ", "Too many pods", "-pressure", "not-ready", "unreachable", "were unschedulable", "no nodes")

@@ -5,23 +5,14 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
-from seatrial.checks.kubernetes.view import condition, holds
 from seatrial.links.kubernetes import Object
+from seatrial.links.kubernetes.objects import condition, holds, is_terminating, name_of
 
 IMAGES = ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "RegistryUnavailable")
 """Reasons of a container without its image."""
 
 ENDED = ("Succeeded", "Failed")
 """Phases of a pod that will never run again."""
-
-
-def name_of(thing: Mapping[str, Any]) -> str:
-    return str(thing["metadata"]["name"])
-
-
-def is_terminating(thing: Mapping[str, Any]) -> bool:
-    """Whether its deletion has begun: it does not count any more."""
-    return bool(thing["metadata"].get("deletionTimestamp"))
 
 
 def counts(pod: Object) -> bool:
