@@ -138,7 +138,7 @@ class Removal:
         return True
 
     async def _uses(self, definition: Object, user: str) -> bool:
-        """Whether a user will give a definition back: one to which it was handed over does so after the end of its
+        """Whether a user will release a definition: one to which it was handed over does so after the end of its
         namespace."""
         namespace, _, uid = handed(definition, user).partition("/")
         if not namespace:
@@ -166,7 +166,7 @@ class Removal:
         return f"{'; '.join(parts)}; when they are gone, `seatrial clean{run}` removes it"
 
     async def _inherited(self) -> None:
-        """Give back the definitions that others handed over to this trial."""
+        """Release the definitions that others handed over to this trial."""
         kind = await self._cluster.kind(CRD)
         try:
             listed = await self._cluster.list(kind, "", labels=f"{SHARED}=true", metadata=True)
