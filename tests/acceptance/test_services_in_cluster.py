@@ -125,7 +125,7 @@ def test_a_service_that_never_gets_healthy_says_why_and_is_removed(project: InCl
     pier(project, deployment(image="localhost/none:1"), health={"timeout": "20s"})
     done = project.seatrial("run", project.write("a.json", suite(LOOKS)), timeout=300)
     assert done.returncode == 3, done.stdout
-    assert "was not healthy within 20 s: Deployment web: the pod web-" in error_of(project)
+    assert "was not healthy within 20 s: Deployment web: pod web-" in error_of(project)
     assert "ErrImageNeverPull" in error_of(project)
     eventually(lambda: stopped(project), "nothing of it is left", 300)
     assert left(project) == ""
