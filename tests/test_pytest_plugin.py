@@ -283,3 +283,40 @@ def processes_of(run: str) -> list[str]:
             if f"SEATRIAL_RUN_ID={run}".encode() in (process / "environ").read_bytes().split(b"\0"):
                 found.append(process.name)
     return found
+
+
+MISTAKES = """\
+import seatrial
+
+cluster = seatrial.fixture("good.yaml", scope="module")
+
+def test_indexed():
+    assert cluster["n11"]
+
+def test_with_an_attribute():
+    cluster.check("cluster_status")
+
+def test_from_conftest():
+    assert shared["n11"]
+
+def test_misspelt(clustr):
+    pass
+
+def test_of_somebody_else():
+    assert (lambda cluster: 1)["cluster"]
+"""
+
+
+def test_a_cluster_that_is_no_argument_or_has_a_misspelt_name_is_told(inner: Pytest, tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text("import seatrial\nshared = seatrial.fixture('good.yaml')\n")
+    (tmp_path / "test_mistakes.py").write_text(MISTAKES)
+    told = inner("-q", "test_mistakes.py").stdout
+    for line, name, fixture in ((5, "indexed", "cluster"), (8, "with_an_attribute", "cluster"),
+                                (11, "from_conftest", "shared")):  # fmt: skip
+        words = f"the fixture '{fixture}' must be an argument of the test: write `def test_{name}({fixture}):`"
+        assert f"test_mistakes.py:{line}: {words}" in told
+    assert "did you mean 'cluster'? It is a cluster of `seatrial.fixture(…)`" in told
+    assert told.count("must be an argument") == 3
+    (tmp_path / "conftest.py").unlink()
+    (tmp_path / "test_none.py").write_text("def test_it(seatrial):\n    pass\n")
+    assert "write `cluster = seatrial.fixture('trial.yaml', scope='module')` into" in inner("test_none.py").stdout

@@ -6,13 +6,14 @@ as a setup error, resources left behind as a teardown error. The plugin imports 
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from fnmatch import fnmatch
 from functools import partial
 from itertools import count
 from pathlib import Path
-from types import CodeType
+from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args
 
 import pytest
@@ -57,6 +58,10 @@ _DEPLOYED = pytest.StashKey[dict[str, "Deployed"]]()
 """The deployed clusters by the names of their fixtures."""
 
 
+_FIXTURES: list[tuple[object, str | None]] = []
+"""What `fixture` made, each with its `name`; pytest may also know it by that of its variable."""
+
+
 def fixture(document: str | Path, *, scope: Scope = "function", name: str | None = None, **options: Any) -> Any:
     """A pytest fixture with the deployed system of a document: `cluster = seatrial.fixture("x.yaml", scope="module")`.
 
@@ -79,7 +84,9 @@ def fixture(document: str | Path, *, scope: Scope = "function", name: str | None
             deployment.__exit__(None, deployment.interrupted, None)
 
     decorate: Callable[..., Any] = pytest.fixture(scope=scope, name=name)
-    return decorate(cluster)
+    made = decorate(cluster)
+    _FIXTURES.append((made, name))
+    return made
 
 
 def _require_place_and_scope(caller: CodeType, scope: object) -> None:
@@ -127,7 +134,12 @@ def pytest_runtest_protocol(item: pytest.Item) -> Any:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
     """A test that did not pass decides over the run of the cluster that it used."""
+    hint = _hint_at_fixture(item, call.excinfo) if call.excinfo is not None else ""
+    if hint and call.excinfo is not None:
+        call.excinfo.value.add_note(hint)
     report = yield
+    if hint and isinstance(getattr(report.longrepr, "errorstring", None), str):  # pytest shows no notes there
+        report.longrepr.errorstring += f"\n {hint}"
     standing = item.config.stash.get(_DEPLOYED, {})
     error = call.excinfo.value if call.excinfo is not None else None
     if report.failed and error is not None:
@@ -135,6 +147,52 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
             standing[fixture_name].blame(item.nodeid, error)
             report.sections.append(("seatrial", f"run {standing[fixture_name].run_id}"))
     return report
+
+
+def _hint_at_fixture(item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseException]) -> str:
+    """What to write for a cluster that is used without being an argument, or that has a misspelt name; empty: it is
+    another error."""
+    error, known = excinfo.value, _fixtures_near(item)
+    if isinstance(error, pytest.FixtureLookupError):
+        from seatrial.errors import closest
+
+        if near := closest(str(error.argname), known.values()):
+            return f"did you mean {near!r}? It is a cluster of `seatrial.fixture(…)`"
+        if closest(str(error.argname), ("seatrial", "seatrial_cluster", "seatrial_fixture")) and not known:
+            return (
+                "Seatrial's fixtures are yours: write `cluster = seatrial.fixture('trial.yaml', scope='module')` into "
+                "this module or conftest.py, and take `cluster` as the argument"
+            )
+        return ""
+    if isinstance(error, NameError):
+        name = known.get(str(error.name), "")
+    elif _ITSELF.search(str(error)) and isinstance(error, TypeError | AttributeError):
+        used = excinfo.traceback[-1].frame.code.raw.co_names
+        name = next((known[word] for word in used if word in known), "")
+    else:
+        return ""
+    if not name or name in getattr(item, "fixturenames", ()):
+        return ""
+    file, line, _ = item.location
+    function = getattr(item, "originalname", item.name)
+    place = f"{file}:{line + 1}" if line is not None else file
+    return f"{place}: the fixture {name!r} must be an argument of the test: write `def {function}({name}):`"
+
+
+_ITSELF = re.compile(r"'(FixtureFunctionDefinition|function)' object")
+"""How Python names a fixture that is used in place of its value."""
+
+
+def _fixtures_near(item: pytest.Item) -> dict[str, str]:
+    """The clusters as fixtures in the item's module, in conftest.py and in plugins: variable to fixture."""
+    modules = [getattr(item, "module", None), *item.config.pluginmanager.get_plugins()]
+    found = {}
+    for module in (module for module in modules if isinstance(module, ModuleType)):
+        for variable, value in vars(module).items():
+            name = next((name or variable for made, name in _FIXTURES if made is value), "")
+            if name:
+                found[variable] = name
+    return found
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:

@@ -52,6 +52,10 @@ ONLY_SSH = "[web]\nn1 ansible_host=127.0.0.1\n[web:vars]\nansible_python_interpr
 UNREACHABLE = ONLY_SSH.replace("127.0.0.1", "127.0.0.1 ansible_port=1")
 NOTHING = play({"name": "Nothing", "ansible.builtin.debug": {"msg": "hello"}}, hosts="localhost")
 DEPLOY = ({"step": "deploy"},)
+SCRIPT = """\
+#!/bin/sh
+echo '{"web": {"hosts": ["n1"], "vars": {"ansible_connection": "local"}}}'
+"""
 OWN_BIN = "the folder bin of the suite"
 
 Fault = tuple[Mapping[str, str], Mapping[str, Any], tuple[Any, ...], str, str]
@@ -73,7 +77,14 @@ FAULTS: dict[str, Fault] = {
         {}, DEPLOY, "failed", "a_broken_file_of_tasks/tasks.yml"),
     "no_host_matches": (
         {"deploy.yml": play(shell("true"), hosts="db")}, {}, DEPLOY, "unknown",
-        "did nothing: no host matched its plays"),
+        "did nothing: no host matches `hosts: db` (no_host_matches/deploy.yml:1); groups and hosts: n1, n2, web"),
+    "no_host_of_a_script_matches": (
+        {"hosts.sh": SCRIPT, "deploy.yml": play(shell("true"), hosts="wbe")}, {"inventory": "hosts.sh"}, DEPLOY,
+        "unknown", "(no_host_of_a_script_matches/deploy.yml:1); did you mean 'web'? groups and hosts: n1, web"),
+    "a_misspelt_key_in_a_file_of_tasks": (
+        {"deploy.yml": play({"ansible.builtin.import_tasks": "tasks.yml"}),
+         "tasks.yml": "- shell: 'true'\n  registr: x\n"}, {}, DEPLOY, "failed",
+        "; did you mean 'register'?"),
     "an_empty_inventory_is_written": (
         {"deploy.yml": play(shell("echo [web] > {{ work }}/hosts.ini"), hosts="localhost")},
         {"inventory": "$deployment_dir/hosts.ini"}, DEPLOY, "unknown", "hosts.ini: the inventory has no nodes"),
@@ -117,7 +128,7 @@ def laid_out(folder: Path, files: Mapping[str, str], programs: Path) -> None:
     for name, text in {**FILES, **files}.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("x: 1\n" if text == "vault" else text)
-        if name.startswith("bin/"):
+        if name.startswith("bin/") or text.startswith("#!"):
             (folder / name).chmod(0o755)
     for name in (name for name, text in files.items() if text == "vault"):
         words = ["encrypt", "--vault-password-file", str(folder / "password"), str(folder / name)]

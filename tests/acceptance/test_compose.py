@@ -127,7 +127,12 @@ FAULTS: dict[str, Fault] = {
         "failed", "exit code 4: no schema", {"jobs": ["job"]},
     ),
     "an image that is missing": Fault(
-        {"web": {**service(), "image": "localhost/seatrial-no-such:1"}}, "unknown", "seatrial-no-such"
+        {"db": service(), "web": {**service(), "image": "localhost/seatrial-no-such:1"}}, "unknown",
+        "compose.yaml:1: the service web needs the image localhost/seatrial-no-such:1, which is not in ",
+    ),
+    "a registry that does not answer": Fault(
+        {"web": {**service(), "image": "registry.invalid/seatrial:1"}}, "unknown",
+        "the registry registry.invalid does not answer: is its name right, and can this machine reach it",
     ),
     "a tool that is missing": Fault(
         {"web": service()}, "unknown", "compose-nowhere is not installed", {"tool": "compose-nowhere"}

@@ -103,6 +103,31 @@ IN_ANSIBLE: dict[str, Mistake] = {
     "the playbook is a file of tasks": (
         ANSIBLE, {"site/site.yml": "---\n- name: x\n  ansible.builtin.command: x\n"},
         "4:11: site/site.yml:2: a play needs `hosts`", "write `- hosts: GROUP`"),
+    "a play has a misspelt key": (
+        ANSIBLE, {"site/site.yml": PLAY.replace("  tasks:", "  task:")},
+        "4:11: site/site.yml:3: a play has no key 'task'", "did you mean 'tasks'?"),
+    "hosts is misspelt": (
+        ANSIBLE, {"site/site.yml": PLAY.replace("- hosts:", "- host:")},
+        "4:11: site/site.yml:1: a play has no key 'host'", "did you mean 'hosts'?"),
+    "a play has the key of a task": (
+        ANSIBLE, {"site/site.yml": PLAY.replace("  tasks:", "  when: true\n  tasks:")},
+        "4:11: site/site.yml:3: a play has no key 'when'", "it belongs to a task, below `tasks:`"),
+    "a task has a misspelt key": (
+        ANSIBLE, {"site/site.yml": PLAY + "      registr: done\n"},
+        "4:11: site/site.yml:5: a task has no key 'registr'", "did you mean 'register'?"),
+    "a block has a misspelt key": (
+        ANSIBLE, {"site/site.yml": PLAY + "    - rescu: []\n      block:\n        - ansible.builtin.command: x\n"},
+        "4:11: site/site.yml:5: a block has no key 'rescu'", "did you mean 'rescue'?"),
+    "arguments are beside their module": (
+        ANSIBLE, {"site/site.yml": PLAY + "    - copy:\n      src: a\n      dest: b\n"},
+        "4:11: site/site.yml:6: a task has no key 'src'", "indent the arguments of the module below `copy:`"),
+    "a task has two modules": (
+        ANSIBLE, {"site/site.yml": PLAY + "      shell: x\n"},
+        "4:11: site/site.yml:5: a task has one module, and this one has 'ansible.builtin.command' and 'shell'",
+        "begin another `- `"),
+    "the tasks are no list": (
+        ANSIBLE, {"site/site.yml": "- hosts: web\n  tasks:\n    ansible.builtin.command: x\n"},
+        "4:11: site/site.yml:2: `tasks` is a list", "write `- ` before each task"),
     "nobody gives the password of a vault": (
         ANSIBLE, {"site/group_vars/web.yml": "$ANSIBLE_VAULT;1.1;AES256\n3030\n"},
         "2:3: group_vars/web.yml is encrypted by Ansible's vault", "write `vault_password_file: FILE`"),
@@ -154,6 +179,59 @@ def test_a_misspelt_module_of_ansible_is_a_warning_with_its_line(tmp_path: Path)
     assert code == 0
     assert "site/site.yml:4: Ansible has no module 'ansible.builtin.comand'; did you mean 'ansible.builtin.comm" in said
     assert said.count("warning") == 1
+
+
+def warned(tmp_path: Path, play: str, **files: str) -> str:
+    code, said = checked(tmp_path, ANSIBLE, {"site/site.yml": play, **files})
+    assert code == 0, said
+    return said
+
+
+def test_a_play_for_a_group_that_the_inventory_does_not_have_is_a_warning_with_its_line(tmp_path: Path) -> None:
+    said = warned(tmp_path, PLAY + PLAY.replace("hosts: web", "hosts: [wbe, 'localhost']"))
+    assert "4:3: site/site.yml:5: no group or host of hosts.ini is named 'wbe'; did you mean 'web'? there: " in said
+    assert said.count("warning") == 1
+    made = "    - ansible.builtin.add_host: {name: x, groups: fresh}\n" + PLAY.replace("hosts: web", "hosts: fresh")
+    assert "warning" not in warned(tmp_path, PLAY + made)
+    assert "warning" not in warned(tmp_path, PLAY.replace("hosts: web", "hosts: '{{ where }}'"))
+
+
+def test_what_only_ansible_knows_of_a_playbook_is_no_mistake(tmp_path: Path) -> None:
+    tasks = """\
+    - some.collection.module: {a: b}
+      register: x
+      with_new_lookup: [1]
+    - {module_of_ours: {}, vars: {when: 1}}
+    - {<<: *defaults, registr: x}
+    - {local_action: command true, until: x}
+  handlers: [{listen: x, debug: {msg: x}}]
+  validate_argspec: x
+- import_playbook: other.yml
+  when: x
+  task: x
+"""
+    play = PLAY.replace("  tasks:", "  vars: &defaults {a: b}\n  tasks:") + tasks
+    assert "warning" not in warned(tmp_path, play)
+    assert "site/site.yml:2: the plays of ansible-core 2.20 have no key 'new_in_3'" in warned(
+        tmp_path, PLAY.replace("  gather", "  new_in_3: x\n  gather")
+    )
+
+
+def test_a_document_below_the_settings_of_another_project_says_so(tmp_path: Path) -> None:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "seatrial.toml").write_text('[services.db]\nimage = "db"\n')
+    document = "services: [db]\n" + STEPS.replace("deploy", "wait, seconds: 1")
+    (tmp_path / "shop" / "a.yaml").write_text(document)
+    told = "shop/a.yaml: shop/seatrial.toml is not read, although this document is below it: the current folder has "
+    remedy = "change to its folder: `cd shop`, and name the document a.yaml"
+    done = Project(tmp_path).seatrial("check", "shop/a.yaml")
+    assert done.returncode == 2
+    assert f"error: {told}no seatrial.toml\n    {remedy}\nerror: shop/a.yaml:1:" in done.stderr
+    (tmp_path / "shop" / "a.yaml").write_text(document.removeprefix("services: [db]\n"))
+    (tmp_path / "seatrial.toml").write_text("")
+    done = Project(tmp_path).seatrial("check", "shop/a.yaml")
+    assert done.returncode == 0, done.stderr
+    assert f"warning: {told}seatrial.toml; {remedy}\n" in done.stderr
 
 
 PATTERNS = ("web", "web:!localhost", "web1,all", "w*:&web", "~w.*", "web[0]", "$group")

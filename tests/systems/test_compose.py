@@ -154,3 +154,16 @@ def test_the_tools_last_words_are_its_errors_not_its_progress():
     done = Finished(exit_code=1, stdout="", stderr=said)
     assert complaint(done) == "web Error; dependency failed to start: container db is unhealthy"
     assert complaint(Finished(exit_code=1, stdout="", stderr="")) == "nothing was printed"
+
+
+def test_a_missing_image_comes_before_what_follows_from_it():
+    said = (
+        "Error: initializing source docker://registry.invalid/x:1: pinging container registry registry.invalid: Get "
+        '"https://registry.invalid/v2/": dial tcp: lookup registry.invalid: no such host\n'
+        'Error: no container with name or ID "t_web_1" found: no such container\n'
+    )
+    done = Finished(exit_code=125, stdout="", stderr=said)
+    assert complaint(done).startswith("Error: initializing source")
+    assert "no such container" not in complaint(done)
+    alone = 'Error: no container with name or ID "t_web_1" found: no such container'
+    assert complaint(Finished(exit_code=125, stdout="", stderr=alone)) == alone

@@ -29,6 +29,21 @@ def project_folder() -> Path:
     return project_of(Path.cwd())
 
 
+def place_of_setting(project: Path, table: str, key: str) -> str:
+    """Where a project's settings have a key of a table, for a message: `seatrial.toml:7`; the file alone without it."""
+    file, inside = project / SETTINGS, False
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        lines = []
+    for number, line in enumerate(lines, 1):
+        if line.lstrip().startswith("["):
+            inside = line.strip().startswith(f"[{table}]")
+        elif inside and line.partition("=")[0].strip() == key:
+            return f"{shown(file)}:{number}"
+    return shown(file)
+
+
 def shown(path: Path) -> str:
     """A path for people: relative to the working directory if it is inside."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

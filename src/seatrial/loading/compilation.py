@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from seatrial.errors import NothingSelected, Problem, UsageError, nearest
+from seatrial.links.paths import SETTINGS, shown
 from seatrial.loading.further_steps import step_of
 from seatrial.loading.merge.compose import DocumentLoader, drafts, has_suites, parts
 from seatrial.loading.provider_settings import check_tables
@@ -63,6 +64,7 @@ def compile_documents(
     finally:
         if collecting:
             gc.enable()
+    _tell_of_other_projects(compilation.problems, files, settings)
     if on and not any(suite.foreign == on for suite in suites):
         registry.get("provider", on)
     plan = _plan(compilation, loader, suites, files)
@@ -98,6 +100,25 @@ def _suites(
         except RecursionError:
             compilation.problems.take([Problem(str(path), 0, 0, "the document is nested too deeply")])
     return suites, list(loader.taken.values())
+
+
+def _tell_of_other_projects(problems: Problems, files: Iterable[str], settings: Settings) -> None:
+    """Documents below another `seatrial.toml` than that of the project: what they need may be there. A warning, and
+    with problems a hint at their probable cause."""
+    told: set[Path] = set()
+    for file in files:
+        path = Path(os.path.realpath(file))
+        own = next((folder for folder in path.parents if (folder / SETTINGS).is_file()), settings.folder)
+        if own in told or own == settings.folder:
+            continue
+        told.add(own)
+        here = settings.file or f"no {SETTINGS}"
+        text = f"{shown(own / SETTINGS)} is not read, although this document is below it: the current folder has {here}"
+        hint = f"change to its folder: `cd {shown(own)}`, and name the document {path.relative_to(own)}"
+        if problems.count:
+            problems.take([Problem(file, 0, 0, text, hint)])
+        else:
+            problems.warnings.append(f"{file}: {text}; {hint}")
 
 
 def _plan(

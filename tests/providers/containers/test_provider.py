@@ -298,7 +298,11 @@ async def refused(folder: Path, error: type[BaseException], match: str, **settin
         ({"image": ""}, CannotTell, r"has no image: name one in seatrial.toml"),
         ({"image": "localhost/none"}, NoSuchImage, r"localhost/none is not in podman's store: build it"),
         ({"image": "registry.invalid/x:1", "pull": "never"}, NoSuchImage, r"not in podman's store"),
-        ({"image": "registry.invalid/x:1"}, CannotTell, r"pulling registry.invalid/x:1.* can this machine reach"),
+        (
+            {"image": "registry.invalid/x:1"},
+            CannotTell,
+            r"pulling registry.invalid/x:1, named in `.* image \(.*seatrial.toml\)`: .* can this machine reach",
+        ),
         ({"engine": "/opt/none/podman"}, ToolMissing, r"/opt/none/podman is not installed.*apt-get install podman"),
         ({"options": ["--user", "nobody-there"], "command": "image"}, CannotTell, r"making the container n11: podman"),
         ({"user": "nobody-there"}, CannotTell, r"(?s)n11 did not come up: .*the image has no user nobody-there"),

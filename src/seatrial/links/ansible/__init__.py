@@ -11,6 +11,7 @@ from pathlib import Path
 
 from seatrial.errors import CannotTell, Overrun, StepFailed, ToolMissing
 from seatrial.links import process
+from seatrial.links.ansible import keywords
 from seatrial.links.ansible.events import Events
 from seatrial.links.ansible.modules import meant
 from seatrial.links.inventory.sources import said
@@ -48,6 +49,9 @@ _VAULT = re.compile(r"vault|decrypt", re.IGNORECASE)
 
 _NOT_INSTALLED = re.compile(r"couldn't resolve module/action(?: '(?P<module>[^']*)')?|the role '[^']*' was not found")
 """What Ansible says of a collection or a role that this machine lacks, or whose name is misspelt."""
+
+_ATTRIBUTE = re.compile(r"'(?P<key>[^']+)' is not a valid attribute for an? (?P<of>\w+)")
+"""What Ansible says of a misspelt key."""
 
 REQUIREMENTS = ("requirements.yml", "collections/requirements.yml", "roles/requirements.yml")
 
@@ -183,12 +187,22 @@ def judge(call: Playbooks, done: Finished, events: Events, where: str) -> None:
             named = f"-r {listed}`" if listed else "NAME`, or `ansible-galaxy collection install NAME`"
             hint = f"did you mean {near!r}? Else: is" if near else "is"
             raise ToolMissing(f"{text}; {hint} it installed? `ansible-galaxy install {named}", evidence=evidence)
+        if wrong := _ATTRIBUTE.search(said(done)):
+            raise StepFailed(f"{text}{_meant(wrong['key'], wrong['of'])}", evidence=evidence)
         if done.exit_code == BAD_OPTIONS or _VAULT.search(said(done)):
             raise CannotTell(text, evidence=evidence)  # it says nothing of the product
         raise StepFailed(text, evidence=evidence)
     if not events.results:
-        why = "no host matched its plays" if events.unmatched else "it has no task for any host"
-        raise CannotTell(f"{what} did nothing: {why}; the inventory is empty, or its groups have other names{where}")
+        why = "; ".join(map(str, events.unmatched)) or "it has no task for any host"
+        raise CannotTell(f"{what} did nothing: {why}{where}")
+
+
+def _meant(key: str, of: str) -> str:
+    """A hint at the keyword that was meant, by Ansible's word for what has the key."""
+    kind: keywords.Kind = "play" if of == "Play" else "block" if of == "Block" else "task"
+    if near := keywords.meant(key, kind):
+        return f"; did you mean {near!r}?"
+    return f"; it belongs to {keywords.misplaced(key)}" if kind == "play" and keywords.misplaced(key) else ""
 
 
 def _first(results: Sequence[object], hosts: Mapping[str, int], did: str, others: Sequence[object]) -> str:

@@ -103,7 +103,8 @@ class Engine:
 
 
 REFUSALS: tuple[tuple[str, type[CannotTell], str], ...] = (
-    (r"image not known|no such image|unable to find image|manifest unknown|repository does not exist", NoSuchImage, ""),
+    (r"image not known|no such image|unable to find image|manifest unknown|repository does not exist|"
+     r"short-name .* did not resolve|initializing source docker://", NoSuchImage, ""),
     (r"get \"https?://[^\"]*/v2/|pull access denied|requested access to the resource is denied", NoSuchImage,
      "the image is not in {engine}'s store: is its name right, and can this machine reach its registry?"),
     (r"getting container from store", NoSuchThing,

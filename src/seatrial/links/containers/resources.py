@@ -7,7 +7,16 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from seatrial.errors import CannotTell
-from seatrial.links.containers import STARTING, Engine, NoSuchImage, NoSuchThing, clients_gone, refusal
+from seatrial.links.containers import (
+    STARTING,
+    Engine,
+    NoSuchImage,
+    NoSuchThing,
+    clients_gone,
+    pulling,
+    refusal,
+    said_by,
+)
 from seatrial.model.cluster import PowerState
 
 POWER_STATES: Mapping[str, PowerState] = {
@@ -79,17 +88,24 @@ async def bring_image(
             await engine.call("image", "inspect", "--format", "{{.Id}}", image, what=what)
             return
         except NoSuchImage as error:
-            local = image.startswith("localhost/")
+            local = image.startswith(pulling.LOCAL)
             if local or pull == "never":
                 remedy = "build it (local images cannot be pulled)" if local else f"`{engine.name} pull {image}`"
                 refused = f"{what} is not in {engine.name}'s store: {remedy}, or name another in `{key}`"
                 raise NoSuchImage(refused) from error
     log(f"{engine.name} pulls {image}")
+    what = f"pulling {image}, named in `{key}`"
     try:
-        await engine.call("pull", "--quiet", image, what=f"pulling {image}", timeout=PULL)
+        done = await engine.attempt("pull", "--quiet", image, what=what, timeout=PULL)
     except CannotTell as error:
-        hint = "is the name right, and can this machine reach the registry? Local images begin with `localhost/`"
-        raise CannotTell(f"{error}; {hint}", evidence=error.evidence) from error
+        raise NoSuchImage(f"{error}; {pulling.remedy(engine, image, str(error))}") from error
+    if done.ok:
+        return
+    fault, reason = refusal(engine, what, done), said_by(done)
+    if type(fault) is CannotTell or isinstance(fault, NoSuchImage):
+        text = f"{what}: {engine.name} says: {reason}; {pulling.remedy(engine, image, reason)}"
+        raise type(fault)(text, evidence=fault.evidence)
+    raise fault
 
 
 async def status_of(engine: Engine, container: str) -> tuple[str, str]:

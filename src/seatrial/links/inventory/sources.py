@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -24,6 +25,9 @@ _IGNORED = (".pyc", ".pyo", ".swp", ".bak", "~", ".rpm", ".md", ".txt", ".rst", 
 
 STRICT = {"ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true", "ANSIBLE_NOCOLOR": "true"}
 """A source that Ansible cannot read is an error, not an empty inventory."""
+
+_ORIGIN = re.compile(r"Origin: (.+)()|The error appears to be in '(.+)': line (\d+)")
+"""Where Ansible says its error is; versions before 2.19 in a sentence."""
 
 Runs = Callable[[Sequence[str], Mapping[str, str]], Awaitable[Finished]]
 """Runs a program with these additional variables."""
@@ -60,7 +64,7 @@ def said(done: Finished) -> str:
     if begin is None:
         return (lines or [""])[-1] or done.ended
     first = lines[begin].removeprefix("[ERROR]:").removeprefix("ERROR!").strip()
-    origin = next((line.removeprefix("Origin: ") for line in lines[begin:] if line.startswith("Origin: ")), "")
+    origin = next((":".join(filter(None, at.groups())) for line in lines[begin:] if (at := _ORIGIN.match(line))), "")
     return f"{first} ({origin})" if origin and origin not in first else first
 
 

@@ -13,6 +13,7 @@ from seatrial.errors import CannotTell, LeaseTaken
 from seatrial.links.containers import Engine
 from seatrial.links.containers.engines import configured, detail_of, find, mark_used, reachable
 from seatrial.links.containers.resources import bring_image, labelled
+from seatrial.links.paths import place_of_setting
 from seatrial.links.ssh.keys import trial_key
 from seatrial.providers.containers.settings import ContainersSettings
 from seatrial.providers.nodes import routed
@@ -48,9 +49,10 @@ async def prepare(ctx: Context, settings: ContainersSettings) -> TrialResources:
     mark_used(engine)
     if configured(engine):
         ctx.log(f"{engine.name} is used with a configuration of our own, for plain it starts no container here")
+    place = place_of_setting(Path(ctx.labels().get("seatrial.project", "")), "providers.containers", "image")
     # The key library takes as long to import as the engine to answer.
     _, key = await asyncio.gather(
-        bring_image(engine, settings.image, ctx.log, pull=settings.pull, key="[providers.containers] image"),
+        bring_image(engine, settings.image, ctx.log, pull=settings.pull, key=f"[providers.containers] image ({place})"),
         asyncio.to_thread(trial_key, ctx.state / "containers"),
     )
     near = await reachable(engine)

@@ -22,7 +22,7 @@ from seatrial.registry import system
 from seatrial.spi import Context, Finished, Powers, Recognised
 from seatrial.spi.output import cleanup_output
 from seatrial.systems.ansible.calls import Calls, recorded
-from seatrial.systems.ansible.settings import AnsibleSettings, misspelt, problems, written_hosts
+from seatrial.systems.ansible.settings import AnsibleSettings, doubts, problems, written_hosts
 from seatrial.systems.ansible.variables import private_file
 from seatrial.systems.machines import DEPLOYMENT, IN_GUEST, GivenMachines
 from seatrial.systems.settings import DEADLINES, MINUTES_20, fill
@@ -78,8 +78,8 @@ class AnsibleSystem(GivenMachines):
 
     @classmethod
     def warnings(cls, suite: Suite) -> Iterator[tuple[tuple[str, ...], str]]:
-        """Modules with misspelt names."""
-        for verb, said in misspelt(suite.system.settings, suite.system.folder):
+        """Modules with misspelt names, and plays for no host."""
+        for verb, said in doubts(suite.system.settings, suite.system.folder):
             yield ("system", verb), said
 
     @classmethod
@@ -251,3 +251,6 @@ class AnsibleSystem(GivenMachines):
                 await tool.run(call, ansible, events, supervisor, output, known)
             finally:
                 await ctx.give_back("process", name)
+        limited = limit or any(word.startswith(("-l", "--limit")) for word in self._settings.arguments)
+        for play in events.unmatched if not limited else ():
+            ctx.log(f"{verb}: {play}", "warning")

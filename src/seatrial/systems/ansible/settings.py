@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from seatrial.errors import CannotTell, nearest
+from seatrial.errors import CannotTell, closest, nearest
 from seatrial.links import inventory
-from seatrial.links.ansible import configuration, modules
+from seatrial.links.ansible import configuration
 from seatrial.links.paths import shown
 from seatrial.model.values import Duration, FileNames
+from seatrial.systems.ansible import playbooks
 from seatrial.systems.machines.settings import MachineSettings
 from seatrial.systems.settings import Probe
 
@@ -89,7 +91,7 @@ def problems(settings: AnsibleSettings, documents: Path) -> Iterator[Wrong]:
         for name in names_of(getattr(settings, verb)):
             if not _open(name) and not (folder / name).is_file():
                 yield (verb,), f"there is no playbook {name!r} in {settings.folder!r}", _similar(folder, "*.y*ml")
-            elif not _open(name) and (why := _unusable(folder / name)):
+            elif not _open(name) and (why := playbooks.unusable(folder / name)):
                 yield (verb,), f"{shown(folder / name)}:{why}", ""
     vault = settings.vault_password_file
     if vault and not _open(vault) and not (folder / Path(vault).expanduser()).exists():
@@ -131,24 +133,34 @@ def written_hosts(settings: AnsibleSettings, documents: Path) -> tuple[str, ...]
     return inventory.hosts_in(files) if all(file.exists() for file in files) else None
 
 
-def misspelt(settings: AnsibleSettings, documents: Path) -> Iterator[tuple[str, str]]:
-    """Verb and words for each task of the playbooks whose module is probably misspelt."""
+def doubts(settings: AnsibleSettings, documents: Path) -> Iterator[tuple[str, str]]:
+    """Verb and words for what is probably wrong in the playbooks: misspelt modules, plays for no host."""
+    folder, sources = documents / settings.folder, names_of(settings.inventory)
+    written = not settings.creates_machines and not any(map(_open, sources))
+    files = [folder / name for name in sources] if written else []
     for verb in VERBS:
         for name in names_of(getattr(settings, verb)):
-            file = documents / settings.folder / name
-            if not _open(str(name) + settings.folder) and file.is_file() and not _unusable(file):
-                for line, module, near in _modules(file):
-                    yield verb, f"{shown(file)}:{line}: Ansible has no module {module!r}; did you mean {near!r}?"
+            file = folder / name
+            if _open(str(name) + settings.folder) or not file.is_file() or playbooks.unusable(file):
+                continue
+            there = files if all(source.exists() for source in files) else []
+            for line, text in (*playbooks.oddities(file), *_for_no_host(file, there)):
+                yield verb, f"{shown(file)}:{line}: {text}"
 
 
-def _modules(playbook: Path) -> Iterator[tuple[int, str, str]]:
-    """Line, name and probable name of each module with a full name that ansible-core does not have."""
-    import yaml
+_MAKES_GROUPS = re.compile(r"\b(add_host|group_by|import_\w+|include_\w+|roles)\b")
+"""What a playbook has that may make groups of its own, here or in another file."""
 
-    for event in yaml.parse(playbook.read_text(encoding="utf-8"), yaml.SafeLoader):
-        name = event.value if isinstance(event, yaml.ScalarEvent) else ""
-        if name.startswith(modules.COLLECTION) and (near := modules.meant(name)):
-            yield (event.start_mark.line + 1 if event.start_mark else 1), name, near
+
+def _for_no_host(playbook: Path, sources: Sequence[Path]) -> Iterator[tuple[int, str]]:
+    """Plays whose `hosts` names a group that the inventory does not have: Ansible passes over them."""
+    makes = _MAKES_GROUPS.search(playbook.read_text(encoding="utf-8"))
+    for line, pattern in playbooks.patterns(playbook):
+        unknown, known = inventory.missing_from(sources, pattern) if sources else ([], [])
+        for name in unknown:
+            if closest(name, known) or not makes:
+                where = ", ".join(source.name for source in sources)
+                yield line, f"no group or host of {where} is named {name!r}; {nearest(name, known, what='there')}"
 
 
 def _locked(settings: AnsibleSettings, folder: Path) -> Iterator[Wrong]:
@@ -163,27 +175,6 @@ def _locked(settings: AnsibleSettings, folder: Path) -> Iterator[Wrong]:
 def _open(text: str) -> bool:
     """Whether it is known at run time only."""
     return "$" in text
-
-
-def _unusable(playbook: Path) -> str:
-    """Line and reason why a playbook cannot be run; empty: it can."""
-    import yaml
-
-    try:
-        plays = yaml.compose(playbook.read_text(encoding="utf-8"), yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        return f"{mark.line + 1 if mark else 1}: it is not YAML: {error.problem or error}"
-    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
-        return f"1: it cannot be read: {error}"
-    if not isinstance(plays, yaml.SequenceNode):
-        return "1: it is not a list of plays: begin with `- hosts: GROUP`"
-    for play in plays.value:
-        keys = [key.value for key, _ in play.value] if isinstance(play, yaml.MappingNode) else []
-        if not any(key == "hosts" or str(key).rpartition(".")[2] == "import_playbook" for key in keys):
-            line = play.start_mark.line + 1
-            return f"{line}: a play needs `hosts`: write `- hosts: GROUP`, with its tasks below `tasks:`"
-    return ""
 
 
 def _similar(folder: Path, *patterns: str) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from seatrial.errors import CannotTell, StepFailed
-from seatrial.links.containers import NoSuchImage
 from seatrial.links.output import end
 from seatrial.model.cluster import OFF, ClusterStatus, NodeHealth, PowerState, all_off
 from seatrial.model.reading import Health, absent, measured
@@ -152,10 +151,9 @@ class Compose(Declared):
             with ctx.keeping("compose up") as output:
                 try:
                     await tool.up(project, file, self._environment(ctx), ctx.deadline("deploy"), output)
-                except NoSuchImage as error:
-                    missing = ", ".join(await self._missing_images()) or "none"
-                    text = f"{error}; images missing in {tool.engine.name}'s store: {missing}"
-                    raise NoSuchImage(text, evidence=error.evidence) from error
+                except (CannotTell, StepFailed) as error:
+                    # Without an image the product was not tried, whatever the tool stumbled over in the end.
+                    raise await self._without_image(error) or error from None
 
         detail = {**detail_of(tool.engine), "project": project.name}
         await ctx.make(KIND, project.name, up, owner=OWNER, detail=detail)
@@ -350,14 +348,11 @@ class Compose(Declared):
                 raise StepFailed(f"{name} did not come up: {one.ended}{await self._last(ctx, one)}")
         self._awaited -= {name for name, one in health.items() if one.healthy.ok}
 
-    async def _missing_images(self) -> list[str]:
-        engine = self._found().engine
-        images = dict.fromkeys(service.image for service in self._known().services.values() if service.image)
-        looks = {
-            image: await engine.attempt("image", "inspect", image, what=f"looking for the image {image}")
-            for image in images
-        }
-        return [image for image, look in looks.items() if not look.ok]
+    async def _without_image(self, error: CannotTell | StepFailed) -> CannotTell | None:
+        from seatrial.systems.compose.images import missing
+
+        files = [*self._settings.files] or standard(self._folder)
+        return await missing(self._found(), self._known(), self._settings, self._folder, files, error)
 
     async def _last(self, ctx: Context, container: Container) -> str:
         from seatrial.links.containers.resources import log_of

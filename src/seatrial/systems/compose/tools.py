@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from seatrial.errors import CannotTell, Overrun, StepFailed, ToolMissing
 from seatrial.links import process
-from seatrial.links.containers import Engine, NoSuchImage, refusal
+from seatrial.links.containers import Engine, refusal
 from seatrial.links.containers.engines import find as find_engine
 from seatrial.links.output import beginning, end
 from seatrial.links.paths import shown
@@ -27,6 +27,9 @@ READ = 60.0
 TAIL = 2000
 
 INSTALL = "install Docker with its Compose plugin, or `pip install podman-compose` beside Podman"
+
+_FOLLOWS = re.compile(r"no container with name or id|no such container|prepare images failed", re.IGNORECASE)
+"""What podman-compose prints after the cause: it goes on without an image or a container."""
 
 _FAILING = re.compile(
     r"error|fail|invalid|not found|no such|unhealthy|denied|didn't complete|yaml:|in \"", re.IGNORECASE
@@ -103,12 +106,12 @@ class Tool:
         if done.ok:
             return
         evidence = end(done.stdout + done.stderr, TAIL)
-        fault = refusal(self.engine, f"`{self.name} up`", done)
+        causes = "\n".join(_causes((done.stderr or done.stdout).splitlines()))
+        fault = refusal(self.engine, f"`{self.name} up`", replace(done, stderr=causes))
         text = f"`{self.name} up` {done.ended}: {complaint(done)} (its output is in {shown(output.file)})"
         if type(fault) is not CannotTell or done.accident:
-            # A port in use, a missing image, a full disk: the product was not tried.
-            kind = NoSuchImage if isinstance(fault, NoSuchImage) else CannotTell
-            raise kind(text, evidence=evidence)
+            # A port in use, a full disk: the product was not tried.
+            raise CannotTell(text, evidence=evidence)
         raise StepFailed(text, evidence=evidence)
 
     def _argv(self) -> list[str]:
@@ -118,10 +121,17 @@ class Tool:
 
 
 def complaint(done: Finished) -> str:
-    """The tool's own lines that say what is wrong: the last ones, after its progress."""
+    """The tool's own lines that say what is wrong: the last ones, after its progress and before what only follows."""
     lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+    lines = _causes(lines)
     telling = [line for line in lines if _FAILING.search(line) and not line.startswith(("File ", "Traceback"))]
     return beginning("; ".join(dict.fromkeys((telling or lines or ["nothing was printed"])[-3:])), 600)
+
+
+def _causes(lines: Sequence[str]) -> list[str]:
+    """The lines without those that only follow from another error."""
+    followed = any(_FAILING.search(line) and not _FOLLOWS.search(line) for line in lines)
+    return [line for line in lines if not (followed and _FOLLOWS.search(line))]
 
 
 async def find(named: str = "") -> Tool:

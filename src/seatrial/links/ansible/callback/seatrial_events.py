@@ -32,13 +32,17 @@ class CallbackModule(CallbackBase):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         path = os.environ.get("SEATRIAL_ANSIBLE_EVENTS", "")
+        self._play = None
         self._file = open(path, "a", encoding="utf-8") if path else None  # noqa: SIM115, PTH123 - open until Ansible ends
 
     def v2_playbook_on_play_start(self, play):
+        self._play = play
         self._write("play", name=play.get_name())
 
     def v2_playbook_on_no_hosts_matched(self):
-        self._write("no_hosts")
+        play = self._play
+        hosts = [str(pattern) for pattern in play.hosts or ()] if play else []
+        self._write("no_hosts", path=(play.get_path() if play else "") or "", hosts=hosts, groups=_groups(play))
 
     def v2_runner_on_ok(self, result):
         self._result("changed" if _values(result).get("changed") else "ok", result)
@@ -74,6 +78,15 @@ class CallbackModule(CallbackBase):
 def _of(result, name):
     """A part of a result; older versions of Ansible have it under another name."""
     return getattr(result, name, None) or getattr(result, f"_{name}")
+
+
+def _groups(play):
+    """The groups and hosts of the inventory, for a hint; none where Ansible keeps them elsewhere."""
+    try:
+        inventory = play.get_variable_manager()._inventory
+        return sorted({*map(str, inventory.list_groups()), *(str(host) for host in inventory.get_hosts())})
+    except Exception:  # noqa: BLE001 - without the hint the message is still right
+        return []
 
 
 def _values(result):
