@@ -213,7 +213,7 @@ def test_tests_of_a_module_share_a_cluster_and_decide_over_its_run(inner: Pytest
     for test, word in words.items():
         assert f"inside/test_cluster.py::test_{test} {word}" in told
     assert "999999" in told, "why it was skipped"
-    assert "broken.yaml is not deployed (DocumentError): " in told
+    assert ": broken.yaml is not deployed (DocumentError): " in told
     assert "unknown step 'deploi'" in told
     assert "E       seatrial.errors.ProductFailed: cluster_critical: expected 'critical', seen 'running'" in told
     assert "test_cluster.py:16: ProductFailed" in told
@@ -302,6 +302,9 @@ def test_from_conftest():
 def test_misspelt(clustr):
     pass
 
+async def test_async(cluster):
+    await cluster["n11"].run("true")
+
 def test_of_somebody_else():
     assert (lambda cluster: 1)["cluster"]
 """
@@ -317,6 +320,8 @@ def test_a_cluster_that_is_no_argument_or_has_a_misspelt_name_is_told(inner: Pyt
         assert f"test_mistakes.py:{line}: {words}" in told
     assert "did you mean 'cluster'? It is a cluster of `seatrial.fixture(…)`" in told
     assert told.count("must be an argument") == 3
+    assert "did you mean 'cluster'? It is a cluster of `seatrial.fixture(…)`" in told
+    assert "test_mistakes.py:3: good.yaml is not deployed" in told
     (tmp_path / "conftest.py").unlink()
     (tmp_path / "test_none.py").write_text("def test_it(seatrial):\n    pass\n")
     assert "write `cluster = seatrial.fixture('trial.yaml', scope='module')` into" in inner("test_none.py").stdout

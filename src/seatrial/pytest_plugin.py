@@ -72,9 +72,10 @@ def fixture(document: str | Path, *, scope: Scope = "function", name: str | None
     caller = sys._getframe(1)
     _require_place_and_scope(caller.f_code, scope)
     path = Path(caller.f_globals.get("__file__", "")).parent / document
+    place = f"{Path(caller.f_code.co_filename).name}:{caller.f_lineno}"
 
     def cluster(request: pytest.FixtureRequest) -> Iterator[BlockingCluster]:
-        deployment, made = _deploy(path, options)
+        deployment, made = _deploy(path, options, place)
         standing = request.config.stash.setdefault(_DEPLOYED, {})
         standing[str(request.fixturename)] = deployment
         try:
@@ -103,7 +104,7 @@ def _require_place_and_scope(caller: CodeType, scope: object) -> None:
         raise UsageError(f"seatrial.fixture: unknown scope {scope!r}; {nearest(scope, get_args(Scope))}")
 
 
-def _deploy(path: Path, options: Mapping[str, Any]) -> tuple[Deployed, BlockingCluster]:
+def _deploy(path: Path, options: Mapping[str, Any], place: str) -> tuple[Deployed, BlockingCluster]:
     """Deploy; what went wrong has no traceback: it would show Seatrial's code, not the test's."""
     from seatrial.app.deployed import deployed
     from seatrial.errors import NothingSelected, SeatrialError
@@ -115,7 +116,7 @@ def _deploy(path: Path, options: Mapping[str, Any]) -> tuple[Deployed, BlockingC
         end: Callable[[], NoReturn] = partial(pytest.skip, str(error))
     except SeatrialError as error:
         notes = "\n".join(["", *getattr(error, "__notes__", ())])
-        told = f"{path.name} is not deployed ({type(error).__name__}): {error}{notes}"
+        told = f"{place}: {path.name} is not deployed ({type(error).__name__}): {error}{notes}"
         end = partial(pytest.fail, told, pytrace=False)
     raise end()
 
@@ -135,13 +136,15 @@ def pytest_runtest_protocol(item: pytest.Item) -> Any:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
     """A test that did not pass decides over the run of the cluster that it used."""
     hint = _hint_at_fixture(item, call.excinfo) if call.excinfo is not None else ""
-    if hint and call.excinfo is not None:
-        call.excinfo.value.add_note(hint)
+    error = call.excinfo.value if call.excinfo is not None else None
+    if hint and isinstance(error, pytest.fail.Exception):  # pytest shows its message alone
+        error.msg = f"{error.msg}\n{hint}"
+    elif hint and error is not None:
+        error.add_note(hint)
     report = yield
     if hint and isinstance(getattr(report.longrepr, "errorstring", None), str):  # pytest shows no notes there
         report.longrepr.errorstring += f"\n {hint}"
     standing = item.config.stash.get(_DEPLOYED, {})
-    error = call.excinfo.value if call.excinfo is not None else None
     if report.failed and error is not None:
         for fixture_name in set(standing) & set(getattr(item, "fixturenames", ())):
             standing[fixture_name].blame(item.nodeid, error)
@@ -153,6 +156,8 @@ def _hint_at_fixture(item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseExcept
     """What to write for a cluster that is used without being an argument, or that has a misspelt name; empty: it is
     another error."""
     error, known = excinfo.value, _fixtures_near(item)
+    (file, line, _), function = item.location, getattr(item, "originalname", item.name)
+    place = f"{file}:{line + 1}" if line is not None else file
     if isinstance(error, pytest.FixtureLookupError):
         from seatrial.errors import closest
 
@@ -164,6 +169,8 @@ def _hint_at_fixture(item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseExcept
                 "this module or conftest.py, and take `cluster` as the argument"
             )
         return ""
+    if _ASYNC.search(str(error)) and set(known.values()) & set(getattr(item, "fixturenames", ())):
+        return f"{place}: a test with a cluster of `seatrial.fixture(…)` is plain: write `def {function}`, no `await`"
     if isinstance(error, NameError):
         name = known.get(str(error.name), "")
     elif _ITSELF.search(str(error)) and isinstance(error, TypeError | AttributeError):
@@ -173,12 +180,10 @@ def _hint_at_fixture(item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseExcept
         return ""
     if not name or name in getattr(item, "fixturenames", ()):
         return ""
-    file, line, _ = item.location
-    function = getattr(item, "originalname", item.name)
-    place = f"{file}:{line + 1}" if line is not None else file
     return f"{place}: the fixture {name!r} must be an argument of the test: write `def {function}({name}):`"
 
 
+_ASYNC = re.compile(r"async def functions are not natively supported")
 _ITSELF = re.compile(r"'(FixtureFunctionDefinition|function)' object")
 """How Python names a fixture that is used in place of its value."""
 

@@ -175,10 +175,12 @@ def judge(call: Playbooks, done: Finished, events: Events, where: str) -> None:
     silent = [result for result in events.results if result.kind == "unreachable" and result.host in events.unreachable]
     if events.failures:
         failed = [result for result in events.results if result.kind == "failed" and result.host in events.failures]
-        raise StepFailed(f"{what}: {_first(failed, events.failures, 'failed', silent)}{where}", evidence=evidence)
+        text = _first(failed, events.failures, "failed", silent)
+        raise StepFailed(f"{what}: {text}{_undefined(text)}{where}", evidence=evidence)
     if events.unreachable:
-        text = f"{what}: {_first(silent, events.unreachable, 'is unreachable', [])}{where}"
-        raise CannotTell(text, evidence=evidence)
+        text, host = _first(silent, events.unreachable, "is unreachable", []), next(iter(events.unreachable))
+        hint = f"; its way in is in the inventory: ansible_host, ansible_port, ansible_user of {host}"
+        raise CannotTell(f"{what}: {text}{hint}{where}", evidence=evidence)
     if events.failures is None or not done.ok:
         text = f"{what} {done.ended}: {beginning(said(done), 500)}{where}"
         if lacks := _NOT_INSTALLED.search(said(done)):
@@ -203,6 +205,13 @@ def _meant(key: str, of: str) -> str:
     if near := keywords.meant(key, kind):
         return f"; did you mean {near!r}?"
     return f"; it belongs to {keywords.misplaced(key)}" if kind == "play" and keywords.misplaced(key) else ""
+
+
+def _undefined(text: str) -> str:
+    """A hint at where a variable gets its value."""
+    undefined = re.search(r"'(\w+)' is undefined", text)
+    hint = "write `variables: {{{}: …}}` into `system:`, or the variable into `vars:`, `group_vars/` or a default"
+    return f"; {hint.format(undefined[1])}" if undefined else ""
 
 
 def _first(results: Sequence[object], hosts: Mapping[str, int], did: str, others: Sequence[object]) -> str:

@@ -12,6 +12,7 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from seatrial.errors import CannotTell, LeftBehind, Overrun, StepFailed
@@ -19,6 +20,7 @@ from seatrial.links import process
 from seatrial.links.output import end
 from seatrial.links.process.supervision import Supervisor
 from seatrial.links.process.table import process_start
+from seatrial.links.terraform import configuration
 from seatrial.links.terraform.messages import Messages, in_words
 from seatrial.links.terraform.tool import Tool
 from seatrial.model.frozen import frozen
@@ -33,6 +35,11 @@ LOOK = 0.1
 
 GRACE = 60.0
 """Seconds for the tool to end in order after SIGINT."""
+
+UNREACHABLE = (
+    "is the name right, and can this machine reach the server? Once `{tool} init` has worked in your folder, trials "
+    "take the providers from there"
+)
 
 Started = Callable[[int], Awaitable[None]]
 """Called with the process id before the tool begins."""
@@ -101,6 +108,7 @@ async def run(call: Call, under: Supervisor, output: Callable[[bytes], None], st
         text = f"{call.verb}: {call.tool} did not end within {call.timeout:g} s{said and ': ' + said}"
         raise Overrun(text, evidence=_tail(errors)) from None
     hand_on()
+    messages.locate(partial(configuration.place_of_provider, call.cwd))
     return judged(call.verb, call.tool, work.result(), messages, _tail(errors))
 
 
@@ -116,7 +124,7 @@ def judged(verb: str, tool: Tool, done: Finished, messages: Messages, stderr: st
     if done.accident:
         raise CannotTell(f"{text}: {done.accident}", evidence=evidence)
     if verb == "init" and messages.errors and all(error.unreachable for error in messages.errors):
-        raise CannotTell(text, evidence=evidence)
+        raise CannotTell(f"{text}; {UNREACHABLE.format(tool=tool.name)}", evidence=evidence)
     raise StepFailed(text, evidence=evidence)
 
 

@@ -37,7 +37,7 @@ _BLOCK = r'^[ \t]*{kind}[ \t]+"?(?P<name>[\w-]+)"?[ \t\r\n]*\{{'
 _VARIABLE = re.compile(r'^[ \t]*variable[ \t]+"?([\w-]+)"?[ \t]*\{(.*?)(?=^\S|\Z)', re.MULTILINE | re.DOTALL)
 """A block up to the next line that is not indented."""
 _DEFAULT = re.compile(r"\bdefault[ \t]*=")
-_CLOUD = re.compile(r"^[ \t]*terraform[ \t]*\{(?:(?!^\}).)*?^[ \t]*(cloud)[ \t]*\{", re.MULTILINE | re.DOTALL)
+_CLOUD = r"^[ \t]*terraform[ \t]*\{(?:(?!^\})(?s:.))*?^[ \t]*(?P<here>cloud)[ \t]*\{"
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
 
@@ -93,14 +93,35 @@ def _without_default(text: str) -> Iterator[tuple[str, int]]:
             yield match[1], text.count("\n", 0, match.start(1)) + 1
 
 
-def cloud(folder: Path) -> str:
-    """The place of a `cloud` block, `main.tf:2`; empty without one."""
+def place_of_output(folder: Path, name: str) -> str:
+    """The place of an output, `main.tf:9`; empty: unknown."""
+    return _place(folder, rf'^[ \t]*output[ \t]+"?{re.escape(name)}"?[ \t]*\{{')
+
+
+def place_of_provider(folder: Path, address: str) -> str:
+    """The place that asks for a provider (`registry.opentofu.org/hashicorp/aws`): its `source`, else the first block
+    whose type begins with its name; empty: unknown."""
+    namespace, _, name = address.rpartition("/")
+    owner = re.escape(namespace.rpartition("/")[2])
+    source = rf'\bsource[ \t]*=[ \t]*"([^"]*/)?{owner}/{re.escape(name)}"'
+    block = rf'^[ \t]*(resource|data|ephemeral|provider)[ \t]+"{re.escape(name)}(_|")'
+    return _place(folder, source) or _place(folder, block)
+
+
+def _place(folder: Path, pattern: str) -> str:
+    """The first match in the files in Terraform's language."""
     for file in files(folder):
         with suppress(OSError, UnicodeDecodeError):
             text = _COMMENT.sub(lambda comment: "\n" * comment[0].count("\n"), file.read_text(encoding="utf-8"))
-            if match := _CLOUD.search(text):
-                return f"{file.name}:{text.count(chr(10), 0, match.start(1)) + 1}"
+            if match := re.search(pattern, text, re.MULTILINE):
+                start = match.start("here") if "here" in match.groupdict() else match.start()
+                return f"{file.name}:{text.count(chr(10), 0, start) + 1}"
     return ""
+
+
+def cloud(folder: Path) -> str:
+    """The place of a `cloud` block, `main.tf:2`; empty without one."""
+    return _place(folder, _CLOUD)
 
 
 def assigned(folder: Path, more: Sequence[str] = ()) -> dict[str, str]:

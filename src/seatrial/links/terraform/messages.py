@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from seatrial.model.frozen import frozen
@@ -23,6 +24,9 @@ _UNREACHABLE = re.compile(
     r"server misbehaving|temporary failure|could not connect|\b(429|50[0-9])\b",
     re.IGNORECASE,
 )
+
+_PROVIDER = re.compile(r"provider\s+((?:[\w.-]+/)*[\w-]+/[\w-]+)")
+"""The address of a provider in what the tools say."""
 
 _EMPTY = re.compile(r"^execution halted$|encountered problems during initiali[sz]ation")
 """Summaries of errors that only say that there are others."""
@@ -107,11 +111,23 @@ class Messages:
             self.working.pop(_text(said, "hook", "resource", "addr"), None)
         return "" if kind in _SILENT else str(said.get("@message", "")).rstrip()
 
+    def locate(self, place_of_provider: Callable[[str], str]) -> None:
+        """Fill in the places of errors about a provider: the tools leave them out."""
+        for at, error in enumerate(self.errors):
+            about = _PROVIDER.search(error.detail) if not error.file else None
+            if about and (place := place_of_provider(about[1])):
+                file, _, line = place.rpartition(":")
+                self.errors[at] = replace(error, file=_below(self._source, file), line=int(line))
+
     def _diagnosed(self, said: Mapping[str, Any]) -> str:
         found = diagnostic(said, self._source)
         if found.severity == "error" and found not in self.errors:
             self.errors.append(found)
         return f"{found.severity}: {found}"
+
+
+def _below(source: str, file: str) -> str:
+    return f"{source}/{file}" if file and source not in ("", ".") else file
 
 
 def diagnostic(said: Mapping[str, Any], source: str = "") -> Diagnostic:
@@ -122,7 +138,7 @@ def diagnostic(said: Mapping[str, Any], source: str = "") -> Diagnostic:
         severity=str(said.get("severity", "error")),
         summary=str(said.get("summary") or "").strip(),
         detail=str(said.get("detail") or "").strip(),
-        file=f"{source}/{file}" if file and source not in ("", ".") else file,
+        file=_below(source, file),
         line=int((where.get("start") or {}).get("line", 0)),
         address=str(said.get("address") or ""),
     )

@@ -17,7 +17,7 @@ from seatrial.links.output import end
 from seatrial.links.paths import shown
 from seatrial.links.process.spawned import supervised
 from seatrial.links.process.table import process_start
-from seatrial.links.terraform import calls, tool
+from seatrial.links.terraform import calls, configuration, tool
 from seatrial.links.terraform.calls import Call
 from seatrial.links.terraform.messages import Messages
 from seatrial.model.resource import Node, Resource
@@ -230,6 +230,8 @@ class Terraform(GivenMachines):
         where = replace(where, variables=ctx.bind(dict(where.variables)))
         data = self._outputs if not where.resources else await self._json(ctx, "show", "-json", "-no-color")
         what = f"the {'state' if where.resources else 'outputs'} of {shown(ready.place.source)}"
+        if not where.resources and (place := configuration.place_of_output(ready.place.folder, where.output)):
+            what = shown(ready.place.source / place)
         try:
             listed = inventory.read(json.dumps(data), what, ready.place.folder, "json", where)
         except CannotTell:
