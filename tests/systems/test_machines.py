@@ -127,7 +127,10 @@ def test_without_any_way_in_a_wait_ends_at_once_and_says_why(tmp_path) -> None:
         ctx = context(tmp_path, inventory={"command": "echo 'n11 ansible_connection=local'"})
         await ctx.system.deploy(ctx)
         began = time.monotonic()
-        with pytest.raises(NeverTold, match=r"neither `health` nor `status` is declared.* no way into n11"):
+        with pytest.raises(
+            NeverTold,
+            match=r"neither `health` nor `status` is declared.* no link can show whether n11 runs; write `health:`",
+        ):
             await until_running(ctx, 60)
         assert time.monotonic() - began < 20
 

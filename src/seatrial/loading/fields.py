@@ -180,7 +180,9 @@ class Nested(OfMappings):
         if isinstance(value, self.factory) or to_be_filled(value, site):
             return value
         if not isinstance(value, Mapping):
-            site.problem(place, f"{shown(value)} is not a mapping", f"allowed: {self.allowed}")
+            key, first = place[-1] if place else "", next(iter(described(self.factory)), "")
+            form = f"; write it as `{key}: {{{first}: …}}`" if first and isinstance(key, str) and key else ""
+            site.problem(place, f"{shown(value)} is not a mapping", f"allowed: {self.allowed}{form}")
             return None
         return read_instance(self.factory, value, place, site)
 

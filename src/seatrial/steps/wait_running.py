@@ -9,7 +9,7 @@ from seatrial.errors import CannotTell, NeverTold, Overrun, StepFailed
 from seatrial.model.cluster import SAME_STATE, ClusterStatus, NodeHealth, PowerState
 from seatrial.model.reading import Health, Reading
 from seatrial.model.resource import Node
-from seatrial.spi import Context, Need, ShowsEvidence, gaps_of, status_of
+from seatrial.spi import Context, Gap, Need, ShowsEvidence, gaps_of, status_of
 from seatrial.steps.power import none_failed
 from seatrial.steps.wait_until import NotYet, wait_until
 
@@ -39,7 +39,7 @@ async def until_running(ctx: Context, deadline: float) -> ClusterStatus:
         if not state:
             _require_ways_in(await ctx.nodes())
         if not state and (gap := gaps_of(type(ctx.system), ctx.suite.system.settings).get(Need.SERVICE)):
-            _links_answer(status, gap.why)
+            _links_answer(status, gap)
             ctx.log(f"every link answers; {gap.why}, so the state is unknown")
             return status
         if not state:
@@ -60,13 +60,14 @@ async def until_running(ctx: Context, deadline: float) -> ClusterStatus:
         raise
 
 
-def _links_answer(status: ClusterStatus, why: str) -> None:
+def _links_answer(status: ClusterStatus, gap: Gap) -> None:
     """Nothing measures the service: NotYet while a link is silent, NeverTold if a node has none."""
     links = {name: health.parts.get("ssh") for name, health in status.nodes.items()}
     if without := [name for name, link in links.items() if link is None]:
-        raise NeverTold(f"{why}, and there is no way into {', '.join(without)} to measure anything")
+        text = f"{gap.why}, and no link can show whether {', '.join(without)} runs"
+        raise NeverTold(f"{text}; {gap.remedy}")
     if not links:
-        raise NeverTold(f"{why}, and the system has no nodes")
+        raise NeverTold(f"{gap.why}, and the system has no nodes; {gap.remedy}")
     for name, link in links.items():
         if link is not None and link.value is Health.NOT_OK:
             raise NotYet(f"the link of {name} does not answer: {link.why}")

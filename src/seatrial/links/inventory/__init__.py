@@ -199,7 +199,7 @@ def listed(hosts: Sequence[str | Mapping[str, Any]], source: str, folder: Path) 
 
 
 def _style(text: str, source: str) -> str:
-    suffix = Path(source).suffix.lower()
+    suffix = Path(source.rstrip("`")).suffix.lower()  # a command, such as the output of `cat nodes.yml`
     if suffix in (".json", ".yaml", ".yml", ".ini"):
         return "yaml" if suffix == ".yml" else suffix[1:]
     if re.match(r"\s*(\{|\[\s*[\]{\"])", text):
@@ -224,7 +224,7 @@ def _hosts(text: str, source: str, folder: Path, style: str, where: TerraformNod
     try:
         data = json.loads(text)
     except json.JSONDecodeError as error:
-        raise Wrong(error.msg, error.lineno) from None
+        raise Wrong(f"{error.msg}; {_JSON}", error.lineno) from None
     if terraform.is_outputs(data) or terraform.is_shown(data):
         return terraform.hosts_of(data, where)
     if terraform.is_nodes(data):
@@ -238,6 +238,7 @@ def _nodes(hosts: Hosts, folder: Path) -> list[Node]:
     return [replace(node, ssh=_with_jump(node, nodes)) for node in nodes.values()]
 
 
+_JSON = 'allowed: a list such as [{"name": "n1", "host": "10.0.0.1"}], or what `ansible-inventory --list` prints'
 _NAME = re.compile(r"[A-Za-z0-9_][\w.:-]*", re.ASCII)
 
 

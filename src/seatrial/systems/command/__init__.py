@@ -210,7 +210,8 @@ class Command(GivenMachines):
             said = await self._calls.ask(ctx, self._calls.inventory(ctx, argv))
             if said.dropped:
                 raise CannotTell(f"the inventory is too long: {said.dropped} bytes of it were not kept")
-            text, source, folder = said.stdout, " ".join(argv), cwd
+            written = settings.command if isinstance(settings.command, str) else " ".join(argv)
+            text, source, folder = said.stdout, f"the output of `{written}`", cwd
         else:
             path = cwd / fill(ctx, settings.file, {})
             try:
