@@ -102,7 +102,7 @@ WRONG = {"http": "http://${{ node.address }}:${{ node.ports['8000'] }}/", "that"
 
 FAULTS: dict[str, Fault] = {
     "a service that ends at once": Fault(
-        {"web": service("echo mayday; exit 7"), "db": service()}, "failed", "exit code 7: mayday"
+        {"web": service("echo mayday; exit 7"), "db": service()}, "failed", "exit code 7: mayday (compose.yaml:1)"
     ),
     "a service that is down": Fault(
         {"web": service(healthcheck={"test": ["CMD-SHELL", "echo refused; exit 1"], **FAST}), "db": service()},

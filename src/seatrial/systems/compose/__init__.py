@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -319,7 +320,7 @@ class Compose(Declared):
         if power.value is PowerState.UNREACHABLE and network is not None:
             power = replace(power, why=network.why)
         probe = self._settings.health.get(container.service)
-        service = await service_of(ctx, node, container, probe)
+        service = await service_of(ctx, node, container, probe, partial(self._place, container.service, "healthcheck"))
         # A health check that passes went the same way in.
         passed = container.test and service.ok
         link = measured(Health.OK, by=f"the link of {node.name}") if passed else await link_of(ctx, node)
@@ -333,9 +334,8 @@ class Compose(Declared):
         for one in await listed(self._found().engine, ctx.trial_id):
             job = one.service in services and services[one.service].job
             if job and one.power is PowerState.STOPPED and one.status != "created" and one.exit_code:
-                raise StepFailed(
-                    f"the job {one.service} ended with exit code {one.exit_code}{await self._last(ctx, one)}"
-                )
+                why = f"ended with exit code {one.exit_code}{await self._last(ctx, one)}"
+                raise StepFailed(f"the job {one.service} {why} ({self._place(one.service, 'command')})")
 
     async def _require_awaited(
         self, ctx: Context, containers: Mapping[str, Container], health: Mapping[str, NodeHealth]
@@ -345,14 +345,19 @@ class Compose(Declared):
             one = containers.get(name)
             if one is not None and one.status in ("exited", "stopped", "dead") and not one.restarts:
                 self._awaited.clear()
-                raise StepFailed(f"{name} did not come up: {one.ended}{await self._last(ctx, one)}")
+                where = self._place(one.service, "command")
+                raise StepFailed(f"{name} did not come up: {one.ended}{await self._last(ctx, one)} ({where})")
         self._awaited -= {name for name, one in health.items() if one.healthy.ok}
 
     async def _without_image(self, error: CannotTell | StepFailed) -> CannotTell | None:
         from seatrial.systems.compose.images import missing
 
-        files = [*self._settings.files] or standard(self._folder)
-        return await missing(self._found(), self._known(), self._settings, self._folder, files, error)
+        return await missing(self._found(), self._known(), self._place, error)
+
+    def _place(self, service: str, key: str) -> str:
+        from seatrial.systems.compose.written import place_of
+
+        return place_of(self._settings, self._folder, service, key)
 
     async def _last(self, ctx: Context, container: Container) -> str:
         from seatrial.links.containers.resources import log_of

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -28,6 +28,8 @@ SETTLED = 1.0
 
 SHOWN = 300
 DEFAULT_TIMEOUT = 30.0
+NO_PROGRAM = 127
+"""Exit code when the program does not exist."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,12 +139,15 @@ def to_node(container: Container, name: str, engine: Engine, folder: str) -> Nod
     )
 
 
-async def service_of(ctx: Context, node: Node, container: Container, probe: Probe | None) -> Reading[Health]:
+async def service_of(
+    ctx: Context, node: Node, container: Container, probe: Probe | None, place: Callable[[], str]
+) -> Reading[Health]:
     """Whether the service of a running container works: by its health check, which Seatrial runs itself (the engine's
-    own word may be as old as the check's interval), and by a probe; with neither, by its container."""
+    own word may be as old as the check's interval), and by a probe; with neither, by its container. `place` finds the
+    health check in the files."""
     readings = []
     if container.test:
-        readings.append(await _checked(ctx, node, container))
+        readings.append(await _checked(ctx, node, container, place))
     if probe is not None:
         readings.append(await look(ctx, probe, node, {"node": node_root(node)}))
     if not readings:
@@ -153,7 +158,7 @@ async def service_of(ctx: Context, node: Node, container: Container, probe: Prob
     return concluded(Health.OK, "", readings)
 
 
-async def _checked(ctx: Context, node: Node, container: Container) -> Reading[Health]:
+async def _checked(ctx: Context, node: Node, container: Container, place: Callable[[], str]) -> Reading[Health]:
     by = f"the health check of {container.service}"
     try:
         done = await ctx.link(node).run(list(container.test), timeout=container.test_seconds)
@@ -166,7 +171,9 @@ async def _checked(ctx: Context, node: Node, container: Container) -> Reading[He
     said = end(" ".join((done.stderr.strip() or done.stdout.strip()).split()), SHOWN)
     if done.ok:
         return measured(Health.OK, by=by)
-    return measured(Health.NOT_OK, f"{by} {done.ended}{said and ': ' + said}", by=by)
+    no_program = f"; the image has no such program: write another `test` ({place()})"
+    hint = no_program if done.exit_code == NO_PROGRAM else ""
+    return measured(Health.NOT_OK, f"{by} {done.ended}{said and ': ' + said}{hint}", by=by)
 
 
 def _alive(node: Node, container: Container) -> Reading[Health]:

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from seatrial.errors import CannotTell, closest, nearest
+from seatrial.links.paths import shown
 from seatrial.systems.compose import references
 from seatrial.systems.compose.model import COMPLETED, ports_in
 from seatrial.systems.compose.recognition import standard
@@ -225,6 +226,19 @@ def written(settings: ComposeSettings, folder: Path) -> Files | None:
         return read_files(folder, names, settings.env_file, settings.env)
     except (BrokenFile, OSError):
         return None
+
+
+def place_of(settings: ComposeSettings, folder: Path, service: str, key: str) -> str:
+    """File and line of a key of a service, for a message of a run; without such a key in the text, of the service; the
+    files alone where only the tool can find it."""
+    files = written(settings, folder)
+    if files is None or service not in files.services:
+        names = [*settings.files] or standard(folder)
+        return ", ".join(shown(Path(os.path.normpath(folder / name))) for name in names)
+    value = files.services[service].get(key)
+    word = (str(value) if isinstance(value, str) else key) if key in files.services[service] else service
+    file, colon, line = files.place(service, word).rpartition(":")
+    return f"{shown(Path(os.path.normpath(folder / file)))}{colon}{line}" if colon else line
 
 
 def problems(settings: ComposeSettings, folder: Path) -> Iterable[tuple[tuple[str, ...], str, str]]:
