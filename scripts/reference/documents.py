@@ -61,7 +61,7 @@ def settings() -> Page:
         "Settings: seatrial.toml",
         "Your project is the nearest folder upward with a `seatrial.toml`, else the current folder. An option of the "
         "command wins over the environment, the environment over the file. `seatrial check -v` shows every setting and "
-        "its origin. If you name a document below another `seatrial.toml`, change to that folder first: Seatrial warns.",
+        "its origin. For a document below another `seatrial.toml`, change to that folder first: Seatrial warns.",
     )
     page.table(
         ("Setting", "Value", "Default", "Environment", "Meaning"),

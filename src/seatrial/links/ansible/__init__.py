@@ -51,7 +51,8 @@ _NOT_INSTALLED = re.compile(r"couldn't resolve module/action(?: '(?P<module>[^']
 """What Ansible says of a collection or a role that this machine lacks, or whose name is misspelt."""
 
 _ATTRIBUTE = re.compile(r"'(?P<key>[^']+)' is not a valid attribute for an? (?P<of>\w+)")
-"""What Ansible says of a misspelt key."""
+_CONFLICT = re.compile(r"conflicting action statements: ([^\s,]+), ([^\s,.]+)")
+"""What Ansible says of misspelt keys, in tasks as of two modules."""
 
 REQUIREMENTS = ("requirements.yml", "collections/requirements.yml", "roles/requirements.yml")
 
@@ -189,8 +190,8 @@ def judge(call: Playbooks, done: Finished, events: Events, where: str) -> None:
             named = f"-r {listed}`" if listed else "NAME`, or `ansible-galaxy collection install NAME`"
             hint = f"did you mean {near!r}? Else: is" if near else "is"
             raise ToolMissing(f"{text}; {hint} it installed? `ansible-galaxy install {named}", evidence=evidence)
-        if wrong := _ATTRIBUTE.search(said(done)):
-            raise StepFailed(f"{text}{_meant(wrong['key'], wrong['of'])}", evidence=evidence)
+        if hint := _meant(said(done)):
+            raise StepFailed(f"{text}; {hint}", evidence=evidence)
         if done.exit_code == BAD_OPTIONS or _VAULT.search(said(done)):
             raise CannotTell(text, evidence=evidence)  # it says nothing of the product
         raise StepFailed(text, evidence=evidence)
@@ -199,12 +200,18 @@ def judge(call: Playbooks, done: Finished, events: Events, where: str) -> None:
         raise CannotTell(f"{what} did nothing: {why}{where}")
 
 
-def _meant(key: str, of: str) -> str:
-    """A hint at the keyword that was meant, by Ansible's word for what has the key."""
-    kind: keywords.Kind = "play" if of == "Play" else "block" if of == "Block" else "task"
-    if near := keywords.meant(key, kind):
-        return f"; did you mean {near!r}?"
-    return f"; it belongs to {keywords.misplaced(key)}" if kind == "play" and keywords.misplaced(key) else ""
+def _meant(text: str) -> str:
+    """A hint at the key that was meant; empty: it is another error."""
+    if two := _CONFLICT.search(text):
+        near = keywords.meant(two[1], "task") or keywords.meant(two[2], "task")
+        return f"did you mean {near!r}?" if near else "a task has one module: indent its arguments below it"
+    if (wrong := _ATTRIBUTE.search(text)) is None:
+        return ""
+    kind: keywords.Kind = "play" if wrong["of"] == "Play" else "block" if wrong["of"] == "Block" else "task"
+    if near := keywords.meant(wrong["key"], kind):
+        return f"did you mean {near!r}?"
+    of = keywords.misplaced(wrong["key"]) if kind == "play" else ""
+    return f"it belongs to {of}" if of else ""
 
 
 def _undefined(text: str) -> str:

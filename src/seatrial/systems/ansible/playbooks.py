@@ -78,7 +78,7 @@ def _wrong_in_block(keys: Keys) -> Iterator[str]:
 
 
 def _wrong_in_task(keys: Keys) -> Iterator[str]:
-    """A task has one module; another key that is no keyword is misspelt, or an argument in the wrong column."""
+    """A task has one module; another key without a meaning is misspelt, or an argument in the wrong column."""
     unknown = [key for key in keys if key not in keywords.KEYWORDS["task"] and not key.startswith("with_")]
     named = [key for key in unknown if "." in key or key in modules.NAMES]
     if len(unknown) + len(ACTIONS & keys.keys()) < 2:

@@ -14,8 +14,8 @@ from seatrial.systems.compose.tools import Tool
 async def missing(
     tool: Tool, composition: Composition, place: Callable[[str, str], str], error: CannotTell | StepFailed
 ) -> NoSuchImage | None:
-    """The error that names the first service without an image, after the tool ended with this error; None: all images
-    are there, or the engine does not say. `place` finds a key of a service in the files."""
+    """The error that names the first service without an image, after the tool ended with this error; None: no image
+    is missing, or the engine does not say. `place` finds a key of a service in the files."""
     engine = tool.engine
     try:
         without = [one for one in composition.services.values() if await _is_missing(engine, one)]
