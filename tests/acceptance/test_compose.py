@@ -159,6 +159,16 @@ def test_a_fixed_port_that_is_taken_says_nothing_about_the_product(here: Here) -
     assert str(number) in f"{row['error']} {row['evidence']}"
 
 
+def test_a_registry_that_never_answers_says_nothing_about_the_product(here: Here) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        registry = f"127.0.0.1:{silent.getsockname()[1]}"
+        here.write({"web": {**service(), "image": f"{registry}/x:1"}}, deadlines={"deploy": 8})
+        row = here.run()
+    assert row["verdict"] == "unknown", row["error"]
+    assert "compose.yaml:1: the service web" in row["error"]
+    assert f"the registry {registry}" in row["error"]
+
+
 def test_a_container_removed_by_others_is_missed(here: Here) -> None:
     mine = f"--filter label=seatrial.project={here.project.folder} --filter label=com.docker.compose.service=web"
     program = "docker" if here.engine is not in_podman else "podman"

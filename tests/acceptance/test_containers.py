@@ -57,6 +57,20 @@ def test_the_classic_workflows_of_a_real_etcd_are_green(project: Project) -> Non
     assert project.left() == []
 
 
+def test_a_registry_that_never_answers_says_nothing_about_the_product(project: Project) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        registry = f"127.0.0.1:{silent.getsockname()[1]}"
+        on_containers(project, image=f"{registry}/x:1")
+        document = project.write("trial.json", one_container(deadlines={"deploy": 6}))
+        project.seatrial("run", document, "--format", "none", timeout=120)
+    row = only(project.results()["results"])
+    assert row["verdict"] == "unknown", row["error"]
+    assert (
+        f"[providers.containers] image (seatrial.toml:3): the image {registry}/x:1 is not in podman's" in row["error"]
+    )
+    assert left_in_podman(project) == []
+
+
 # Planted leaks
 
 

@@ -41,6 +41,15 @@ def remedy(engine: Engine, image: str, reason: str) -> str:
     return f"is its name with the tag right? A private one needs `{engine.name} login {registry_of(image)}`; {attempt}"
 
 
+def awaited(engine: Engine, image: str) -> str:
+    """What to do when a time limit ends the wait for an image."""
+    host = registry_of(image)
+    return (
+        f"the image {image} is not in {engine.name}'s store yet: can this machine reach the registry {host}, and fast "
+        f"enough? `{engine.name} pull {image}` brings it beforehand"
+    )
+
+
 def registry_of(image: str) -> str:
     """The registry of an image: the first word, if it is a host."""
     host, slash, _ = image.partition("/")

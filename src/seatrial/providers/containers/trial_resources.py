@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seatrial.errors import CannotTell, LeaseTaken
-from seatrial.links.containers import Engine
+from seatrial.links.containers import Engine, pulling
 from seatrial.links.containers.engines import configured, detail_of, find, mark_used, reachable
 from seatrial.links.containers.resources import bring_image, labelled
 from seatrial.links.paths import place_of_setting
@@ -49,15 +49,27 @@ async def prepare(ctx: Context, settings: ContainersSettings) -> TrialResources:
     mark_used(engine)
     if configured(engine):
         ctx.log(f"{engine.name} is used with a configuration of our own, for plain it starts no container here")
-    place = place_of_setting(Path(ctx.labels().get("seatrial.project", "")), "providers.containers", "image")
     # The key library takes as long to import as the engine to answer.
-    _, key = await asyncio.gather(
-        bring_image(engine, settings.image, ctx.log, pull=settings.pull, key=f"[providers.containers] image ({place})"),
-        asyncio.to_thread(trial_key, ctx.state / "containers"),
-    )
+    _, key = await asyncio.gather(_image(ctx, engine, settings), asyncio.to_thread(trial_key, ctx.state / "containers"))
     near = await reachable(engine)
     subnet = await _network(ctx, engine)
     return TrialResources(engine=engine, network=ctx.trial_id, subnet=subnet, reachable=near, key=key)
+
+
+async def _image(ctx: Context, engine: Engine, settings: ContainersSettings) -> None:
+    """Bring the image; a time limit that ends this says nothing about the product."""
+    place = place_of_setting(Path(ctx.labels().get("seatrial.project", "")), "providers.containers", "image")
+    key, pulled = f"[providers.containers] image ({place})", False
+
+    def begins(text: str) -> None:
+        nonlocal pulled
+        pulled = True
+        ctx.log(text)
+        ctx.seen(f"{key}: {pulling.awaited(engine, settings.image)}", measured=False)
+
+    await bring_image(engine, settings.image, begins, pull=settings.pull, key=key)
+    if pulled:
+        ctx.seen("the image is in the store", measured=True)
 
 
 async def _network(ctx: Context, engine: Engine) -> str:

@@ -137,6 +137,7 @@ class Compose(Declared):
     async def deploy(self, ctx: Context) -> None:
         """Lease the ports, write the file over the user's own, and have the tool create and start all."""
         from seatrial.links.containers.engines import detail_of, mark_used
+        from seatrial.systems.compose.images import fetched_by, missing
 
         tool, composition = await self._read(ctx)
         mark_used(tool.engine)
@@ -150,14 +151,17 @@ class Compose(Declared):
 
         async def up() -> None:
             with ctx.keeping("compose up") as output:
-                try:
-                    await tool.up(project, file, self._environment(ctx), ctx.deadline("deploy"), output)
-                except (CannotTell, StepFailed) as error:
-                    # Without an image the product was not tried, whatever the tool stumbled over in the end.
-                    raise await self._without_image(error) or error from None
+                await tool.up(project, file, self._environment(ctx), ctx.deadline("deploy"), output)
+
+        async def make() -> None:
+            try:
+                await fetched_by(up, ctx, tool, composition, self._place)
+            except (CannotTell, StepFailed) as error:
+                # Without an image the product was not tried, whatever the tool stumbled over in the end.
+                raise await missing(tool, composition, self._place, error) or error from None
 
         detail = {**detail_of(tool.engine), "project": project.name}
-        await ctx.make(KIND, project.name, up, owner=OWNER, detail=detail)
+        await ctx.make(KIND, project.name, make, owner=OWNER, detail=detail)
         await self._require_jobs(ctx)
 
     async def nodes(self, ctx: Context) -> Sequence[Node]:
@@ -348,11 +352,6 @@ class Compose(Declared):
                 where = self._place(one.service, "command")
                 raise StepFailed(f"{name} did not come up: {one.ended}{await self._last(ctx, one)} ({where})")
         self._awaited -= {name for name, one in health.items() if one.healthy.ok}
-
-    async def _without_image(self, error: CannotTell | StepFailed) -> CannotTell | None:
-        from seatrial.systems.compose.images import missing
-
-        return await missing(self._found(), self._known(), self._place, error)
 
     def _place(self, service: str, key: str) -> str:
         from seatrial.systems.compose.written import place_of
