@@ -196,6 +196,14 @@ def test_a_play_for_a_group_that_the_inventory_does_not_have_is_a_warning_with_i
     assert "warning" not in warned(tmp_path, PLAY.replace("hosts: web", "hosts: '{{ where }}'"))
 
 
+def test_a_host_without_a_way_in_is_a_warning_with_its_line(tmp_path: Path) -> None:
+    hosts = {"site/hosts.ini": HOSTS + "w1\n[web:vars]\nansible_connection=winrm\n"}
+    said = warned(tmp_path, PLAY, **hosts)
+    assert "6:3: site/hosts.ini:5: w1 cannot be reached by 'winrm'; allowed: ssh, local, docker" in said
+    assert 'leave it out, as in `hosts: "all:!NAME"`' in said
+    assert said.count("warning") == 1
+
+
 def test_what_only_ansible_knows_of_a_playbook_is_no_mistake(tmp_path: Path) -> None:
     tasks = """\
     - some.collection.module: {a: b}

@@ -24,6 +24,7 @@ from seatrial.links.inventory.groups import Hosts, Lined, Misspelt, OnlyAnsible,
 from seatrial.links.inventory.terraform import TerraformNodes
 from seatrial.links.inventory.variable_files import FolderOfVariables, beside
 from seatrial.links.output import beginning
+from seatrial.links.paths import shown
 from seatrial.model.resource import KUBECTL, LOCAL, WAYS_IN, Connection, Node
 
 STYLES = ("ini", "yaml", "json", "ssh_config")
@@ -144,6 +145,23 @@ def require_readable(paths: Sequence[Path], playbooks: Path, *, all_nodes: bool)
         raise CannotTell(f"{_place(error, ', '.join(map(str, paths)))}: {error}") from None
     if not hosts:
         raise CannotTell(f"{', '.join(map(str, paths))}: the inventory has no hosts")
+
+
+def without_way_in(paths: Sequence[Path], playbooks: Path) -> list[str]:
+    """In words, the hosts of these inventories with a connection that Seatrial does not have; none where only Ansible
+    can tell."""
+    try:
+        hosts = ansible_sources.own(paths, playbooks)
+        nodes = _nodes(hosts, playbooks)
+    except Wrong:
+        return []
+    found = []
+    for node in nodes:
+        if node.connection is not None and node.connection.unknown:
+            file, line = hosts[node.name].place("ansible_connection")
+            place = f"{shown(Path(file or paths[0]))}:{line}" if line else shown(paths[0])
+            found.append(f"{place}: {node.name} {node.connection.unknown}")
+    return found
 
 
 def hosts_in(paths: Sequence[Path]) -> tuple[str, ...] | None:

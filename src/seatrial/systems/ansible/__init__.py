@@ -78,9 +78,9 @@ class AnsibleSystem(GivenMachines):
 
     @classmethod
     def warnings(cls, suite: Suite) -> Iterator[tuple[tuple[str, ...], str]]:
-        """Modules with misspelt names, and plays for no host."""
-        for verb, said in doubts(suite.system.settings, suite.system.folder):
-            yield ("system", verb), said
+        """Misspelt modules, plays for no host, and hosts without a way in."""
+        for key, said in doubts(suite.system.settings, suite.system.folder):
+            yield ("system", key), said
 
     @classmethod
     def node_names_in(cls, settings: AnsibleSettings, folder: Path) -> Mapping[str, str] | None:

@@ -134,10 +134,13 @@ def written_hosts(settings: AnsibleSettings, documents: Path) -> tuple[str, ...]
 
 
 def doubts(settings: AnsibleSettings, documents: Path) -> Iterator[tuple[str, str]]:
-    """Verb and words for what is probably wrong in the playbooks: misspelt modules, plays for no host."""
+    """Key and words for what is probably wrong: misspelt modules, plays for no host, hosts without a way in."""
     folder, sources = documents / settings.folder, names_of(settings.inventory)
     written = not settings.creates_machines and not any(map(_open, sources))
     files = [folder / name for name in sources] if written else []
+    if settings.hosts == "all" and files and all(source.exists() for source in files):
+        for text in inventory.without_way_in(files, folder):
+            yield "inventory", f'{text}; `deploy` stays unknown with it: leave it out, as in `hosts: "all:!NAME"`'
     for verb in VERBS:
         for name in names_of(getattr(settings, verb)):
             file = folder / name
