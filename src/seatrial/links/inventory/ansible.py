@@ -71,7 +71,8 @@ def read_ini(text: str, tree: Tree) -> None:
             tree.group(group).children.append(words[0])
         else:
             if wrong := [word for word in words[1:] if "=" not in word]:
-                raise Wrong(f"{wrong[0]!r} is not KEY=VALUE; a value with spaces needs quotes", number)
+                hint = "write the value itself, not a template" if "{{" in line else "a value with spaces needs quotes"
+                raise Wrong(f"{wrong[0]!r} is not KEY=VALUE: {hint}", number)
             own = dict(word.split("=", 1) for word in words[1:])
             if ported := _PORT.fullmatch(words[0]):
                 own.setdefault("ansible_port", ported["port"])
