@@ -16,7 +16,7 @@ from pathlib import Path
 
 from seatrial.errors import CannotTell, LeftBehind
 from seatrial.links.process import cgroups
-from seatrial.links.process.supervisor import FILES, LENGTH, RUNS
+from seatrial.links.process.supervisor import FILES, LENGTH, REAP, RUNS
 from seatrial.links.process.table import children, descendants, process_start, program_name
 
 ANSWERS = 20.0
@@ -141,9 +141,11 @@ class Command:
     def status(self) -> int:
         """Reap the ended program and return its status, as of `waitpid`."""
         try:
-            self._receive()
-            self._door.sendall((1).to_bytes(LENGTH, "big") + b"r")
-            status, left = self._receive()
+            status, alone = self._receive()
+            self._door.sendall(REAP)
+            left = 0
+            if not alone:
+                status, left = self._receive()
             self.left = bool(left)
             self._free = not left
         except (OSError, EOFError) as error:

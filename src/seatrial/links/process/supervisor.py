@@ -25,6 +25,9 @@ LENGTH = 8
 FILES = 3
 """The files of a program: its standard input, output and error."""
 
+REAP = b"r"
+"""Seatrial's word to reap an ended program."""
+
 RUNS = "runs-"
 """The name of a supervisor while its command runs: this and the command's process id."""
 
@@ -136,32 +139,58 @@ def keep_commands(door: _socket.socket) -> None:
             for number in files:
                 os.close(number)
             os.chdir("/")
-        call_myself(f"{RUNS}{program}")
         send(door, (os.getpid(), program, 0))
+        call_myself(f"{RUNS}{program}")
         if not keep_command(door, ready, program):
             return
 
 
 def keep_command(door: _socket.socket, ready: int, program: int) -> bool:
-    """Report the end of a program; returns whether no process of it is left. Its zombie remains until Seatrial asks for
-    the exit code, so the number of its process group is not reused before."""
-    running = True
+    """Report the end of a program; returns whether no process of it is left. Its zombie remains until Seatrial asks to
+    reap it, so the number of its process group is not reused before. Only if others remain then, Seatrial waits for a
+    second answer: meanwhile they may have ended."""
+    running, alone = True, False
     while True:
         asked, ended = wait_for(door, ready)
         if ended:
             reap(program)
-            if running and os.waitid(os.P_PID, program, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-                running = False
-                send(door, "ended")
+            if running and (end := os.waitid(os.P_PID, program, os.WEXITED | os.WNOHANG | os.WNOWAIT)):
+                running, alone = False, only_child(program)
+                send(door, (status_of(end), alone))
         if asked:
-            message, _ = receive(door)
-            if not message:
+            if not reap_asked(door):
                 return False
             _, status = os.waitpid(program, 0)
+            left = False if alone else reap()
+            if not alone:
+                send(door, (status, left))
             call_myself("idle")
-            left = reap()
-            send(door, (status, left))
             return not left
+
+
+def reap_asked(door: _socket.socket) -> bool:
+    """Take Seatrial's word, and no byte more: the next program may follow at once; False when Seatrial has gone."""
+    try:
+        return bool(door.recv(len(REAP)))
+    except OSError:
+        return False
+
+
+def status_of(end: os.waitid_result) -> int:
+    """The status of an ended program, as of `waitpid`."""
+    if end.si_code == os.CLD_EXITED:
+        return end.si_status << 8
+    return end.si_status | (0x80 if end.si_code == os.CLD_DUMPED else 0)
+
+
+def only_child(program: int) -> bool:
+    """Whether this process has no other child, dead or alive; False where the kernel does not tell."""
+    me = os.getpid()
+    try:
+        with open(f"/proc/self/task/{me}/children", "rb") as file:  # noqa: PTH123  pathlib takes long to import
+            return file.read().split() == [b"%d" % program]
+    except OSError:
+        return False
 
 
 def call_myself(name: str) -> None:
