@@ -10,7 +10,10 @@ from typing import Any
 from seatrial.loading.read.positions import Flawed, Mark, Place, Position
 from seatrial.model.written import written
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
+_TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")\s*:|("(?:[^"\\]|\\.)*"|[{}\[\]]|[^\s{}\[\],:"]+)', re.DOTALL)
+"""A key with its colon, or the first token of a value, or the end of a container; commas tell nothing more."""
+_LINE_END = re.compile("\n")
+_CLOSING = ("}", "]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
@@ -97,40 +100,28 @@ def _flaws(text: str) -> list[tuple[Position, str, str]]:
 
 
 def _walk(text: str) -> Iterator[tuple[Place, Position, Position, str]]:
-    """Place, position, position of the key, and first token of every value, in the order of the text."""
-    line, start, last = 1, 0, 0
-    stack: list[Any] = []  # for each open container its key or index, None in an object before the key
-    objects: list[bool] = []
-    key_at: list[Position] = []
-    wants_value = True
+    """Place, position, position of the key, and first token of every value, in the order of the text; it is JSON."""
+    starts = [0, *(match.end() for match in _LINE_END.finditer(text))]
+    line, last = 0, len(starts) - 1
+    stack: list[Any] = []  # for each open container the key or index of its last item
+    keys: list[Position | None] = []  # and the position of its last key; None in a list
     for match in _TOKEN.finditer(text):
-        token, at = match.group(), match.start()
-        breaks = text.count("\n", last, at)
-        if breaks:
-            line += breaks
-            start = text.rfind("\n", last, at) + 1
-        last = at
-        here = (line, at - start + 1)
-        if token in "}]":
-            stack.pop(), objects.pop(), key_at.pop()
-            wants_value = False
-        elif token == ",":
-            if objects[-1]:
-                stack[-1] = None
-            else:
-                stack[-1] += 1
-            wants_value = not objects[-1]
-        elif token == ":":
-            wants_value = True
-        elif objects and objects[-1] and not wants_value:
-            stack[-1] = json.loads(token)
-            key_at[-1] = here
+        key, token = match.groups()
+        at = match.start()
+        while line < last and starts[line + 1] <= at:
+            line += 1
+        here = (line + 1, at - starts[line] + 1)
+        if key is not None:
+            stack[-1], keys[-1] = json.loads(key) if "\\" in key else key[1:-1], here
+        elif token in _CLOSING:
+            stack.pop(), keys.pop()
         else:
-            in_object = bool(objects) and objects[-1]
-            yield tuple(stack), here, key_at[-1] if in_object else here, token
-            wants_value = False
-            if token in "{[":
-                stack.append(None if token == "{" else 0)
-                objects.append(token == "{")
-                key_at.append(here)
-                wants_value = token == "["
+            if keys and keys[-1] is None:
+                stack[-1] += 1
+            yield tuple(stack), here, (keys[-1] if keys else None) or here, token
+            if token == "{":
+                stack.append(None)
+                keys.append((0, 0))
+            elif token == "[":
+                stack.append(-1)
+                keys.append(None)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
-
-from seatrial.model.frozen import frozen
+from typing import Any, NamedTuple
 
 Place = tuple[str | int, ...]
 """A way into a document: keys and list indices."""
@@ -26,8 +24,7 @@ def texts_at(value: Any, place: Place) -> Iterator[tuple[str, Place]]:
             yield from texts_at(inner, (*place, at))
 
 
-@frozen(kw_only=False)
-class Mark:
+class Mark(NamedTuple):
     """The position of a value, and of its key (the value itself for items of a list)."""
 
     value: Position
