@@ -24,6 +24,7 @@ from tests.truth import (
     pipelines,
     playbooks,
     pytest_door,
+    real_answers,
     redis,
     workflows,
 )
@@ -37,6 +38,7 @@ CASES: list[Case] = [
     *pipelines.CASES,
     *deployers.CASES,
     *contradictions.CASES,
+    *real_answers.CASES,
     *half_read.CASES,
     *redis.CASES,
     *pytest_door.CASES,

@@ -257,7 +257,7 @@ class Command(GivenMachines):
         state, service = status_parsing.settle(claim, finding.state), finding.service
         running = state.value == "running"
         names = [node.name for node in nodes]
-        if (claim is state or running) and (failures := self._trouble(look, names, all_well=running)):
+        if (claim is state or running) and (failures := self._trouble(look, names, state)):
             said = state.why or "the nodes of the inventory are well"
             state = absent("", f"a contradiction: {said}, and {failures}")
         if claim is None and not self._settings.health:
@@ -270,13 +270,14 @@ class Command(GivenMachines):
             service = absent(Health.UNKNOWN, state.why)
         return ClusterStatus(state=state, nodes=health, service=service)
 
-    def _trouble(self, look: _Look, nodes: Sequence[str], *, all_well: bool) -> str:
+    def _trouble(self, look: _Look, nodes: Sequence[str], state: Reading[str]) -> str:
         """What the measuring verbs say against the state of the whole, in words."""
-        settings, words = self._settings, self._settings.states
+        settings, words, all_well = self._settings, self._settings.states, state.value == "running"
         told, where = look.health or {}, settings.health_json
         said = {status_parsing.HEALTH: health_parsing.unplaced(told, where, nodes, words, all_well=all_well)}
         if all_well:
-            said[status_parsing.STATUS] = status_parsing.trouble(look.status, settings.status_json, words)
+            by_word = nodes if state.source is Source.REPORTED else ()
+            said[status_parsing.STATUS] = status_parsing.trouble(look.status, settings.status_json, words, by_word)
         return ", and ".join(f"{by} says {failures}" for by, failures in said.items() if failures)
 
     async def _status_without_deployment(self, ctx: Context) -> ClusterStatus:

@@ -13,11 +13,17 @@ Words = Mapping[str, str]
 NODE_WORDS = ("host", "node", "name")
 """Keys with the name of a node."""
 
-ERRORS = ("error", "errors")
+_ERRORS = ("error", "errors", "err", "errmsg", "err_msg", "error_message", "error_messages", "exception", "exceptions",
+           "fatal", "failure", "failures", "failed", "failed_nodes", "unhealthy", "unhealthy_nodes", "unreachable",
+           "unreachable_nodes", "degraded", "timed_out")  # fmt: skip
 """Keys whose value, if there is one, is trouble."""
 
-_AFFIRMING = ("healthy", "ok", "success", "ready", "passed", "alive")
+_AFFIRMING = ("healthy", "ok", "success", "ready", "passed", "alive", "available", "online", "reachable", "up",
+              "quorum", "has_quorum", "has_leader")  # fmt: skip
 """Keys that are true where all is well."""
+
+_NOT_ZERO = ("healthy", "ok", "success", "ready", "alive")
+"""Those of them that are not 0 where all is well: a number of nodes, or 1 for true."""
 
 _WHOLE = (
     "status", "state", "health", "result", *_AFFIRMING, "overall", "overall_status", "overall_state", "overall_health",
@@ -25,9 +31,15 @@ _WHOLE = (
 )  # fmt: skip
 """Keys beside the nodes whose value is about the whole."""
 
-_UNWELL = ("unhealthy", "not_ok", "nok", "degraded", "critical", "failed", "failing", "failure", "error", "fatal",
-           "down", "dead", "broken", "crashed", "unreachable", "red", "false")  # fmt: skip
-"""Words for what is not well."""
+_UNWELL = ("unhealthy", "nok", "ko", "degraded", "impaired", "critical", "fail", "failed", "failing", "failure",
+           "error", "fatal", "down", "dead", "lost", "broken", "crashed", "unreachable", "unavailable", "offline",
+           "inactive", "stopped", "exited", "timeout", "unready", "yellow", "red", "false")  # fmt: skip
+"""Words for what is not well, alone or at the end of a few others: `start failed`."""
+
+_DENIED = re.compile(r"not_(ok|healthy|ready|well|running|available|reachable)")
+_IN_BRACKETS = re.compile(r"\((\w+)\)$")
+_LONGEST = 4
+"""Words of a state; a longer text is a sentence, and one with a number is a sum."""
 
 _NO_ERROR = ("", "0", "false", "none", "null", "nil", "no", "n/a", "ok", "success", "no error", "no errors")
 
@@ -48,12 +60,12 @@ def of(item: object, words: Words, without: Collection[str] = ()) -> Iterator[st
     """The trouble in the keys of one object, and of the objects in those of the whole. Keys of `without` mean something
     else: names of nodes, or the state itself."""
     for key, said in item.items() if isinstance(item, Mapping) else ():
-        name = str(key).lower()
+        name = _snake(str(key))
         if key in without:
             continue
         if name in _WHOLE and isinstance(said, Mapping):
             yield from (f"{key}.{inner}" for inner in of(said, words, without))
-        elif (name in _WHOLE and is_unwell(name, said, words)) or (name in ERRORS and is_error(said)):
+        elif (name in _WHOLE and is_unwell(name, said, words)) or (names_error(key) and is_error(said)):
             yield f"{key}: {said}"
         elif name == "conditions" and isinstance(said, list):
             yield from _conditions(said)
@@ -63,11 +75,39 @@ def is_unwell(key: str, said: object, words: Words) -> bool:
     """Whether the value of a key is a word of trouble; false is one only where true means well."""
     if isinstance(said, bool):
         return key in _AFFIRMING and words.get(str(said), str(said)).lower() in _UNWELL
-    return isinstance(said, str) and words.get(said, said).lower() in _UNWELL
+    if isinstance(said, int | float):
+        return key in _NOT_ZERO and said == 0
+    return isinstance(said, str) and _is_bad(words.get(said, said))
+
+
+def _is_bad(state: str) -> bool:
+    """Whether a state is a word of trouble, ends with one, or has one in brackets, as in `Up 5 minutes (unhealthy)`."""
+    if within := _IN_BRACKETS.search(state.strip()):
+        return within[1].lower() in _UNWELL
+    word = _snake(state)
+    parts = word.split("_")
+    short = len(parts) <= _LONGEST and not any(map(str.isdigit, parts))
+    ends = short and parts[-1] in _UNWELL and parts[0] not in ("no", "not", "without")
+    return ends or bool(_DENIED.fullmatch(word)) or word == "timed_out"
+
+
+def _snake(text: str) -> str:
+    """`hasLeader` and `has-leader` as `has_leader`."""
+    return re.sub(r"\W+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text.strip())).lower()
+
+
+def names_error(key: object) -> bool:
+    """Whether the value of this key, if there is one, is trouble."""
+    return _snake(str(key)) in _ERRORS
+
+
+def errors(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The keys of an object with an error, and their values."""
+    return {key: said for key, said in item.items() if names_error(key) and is_error(said)}
 
 
 def is_error(said: object) -> bool:
-    """Whether the value of `error` or `errors` is one: a text, a number other than 0, or a list or mapping with one."""
+    """Whether the value of such a key is an error: a text, a number other than 0, or a list or mapping with one."""
     if isinstance(said, Mapping | list):
         return any(map(is_error, said.values() if isinstance(said, Mapping) else said))
     return said is not None and str(said).strip().lower() not in _NO_ERROR

@@ -61,7 +61,8 @@ def unplaced(told: Answer, where: HealthSettings, nodes: Sequence[str], words: W
 
 
 def _whole(told: Answer, where: HealthSettings, nodes: Sequence[str], words: Words) -> Iterator[str]:
-    """What the answer says of the whole, around the nodes or in an item without a name, if it is trouble."""
+    """What the answer says of the whole, around the nodes or in an item without a name, if it is trouble; and what it
+    says of a node beside its chosen parts."""
     here: Any = told
     yield from complaints.of(here, words, nodes)
     for name in where.nodes.split(".") if where.nodes else ():
@@ -69,6 +70,9 @@ def _whole(told: Answer, where: HealthSettings, nodes: Sequence[str], words: Wor
         yield from complaints.of(here, words, nodes)
     for item in _unnamed(told, where):
         yield from ([complaints.in_words(item)] if complaints.is_grave(item) else complaints.of(item, words))
+    for name, item in (_items(told, where) or {}).items() if where.parts else ():
+        if name in nodes:
+            yield from (f"{name}: {one}" for one in complaints.of(item, words))
 
 
 def _unnamed(told: Answer, where: HealthSettings) -> Iterator[Mapping[str, Any]]:
@@ -92,12 +96,8 @@ def _grave(name: str, parts: Parts, problems: Sequence[Mapping[str, Any]], where
 def _erring(name: str, told: Answer, where: HealthSettings) -> Parts:
     """The errors of a node beside the parts that the settings choose; without a choice they are parts themselves."""
     item = (_items(told, where) or {}).get(name) if where.parts else None
-    errors = {key: item[key] for key in complaints.ERRORS if key in item} if isinstance(item, Mapping) else {}
-    return {
-        key: measured(Health.NOT_OK, f"{key}: {said}", by=HEALTH)
-        for key, said in errors.items()
-        if complaints.is_error(said)
-    }
+    errors = complaints.errors(item) if isinstance(item, Mapping) else {}
+    return {key: measured(Health.NOT_OK, f"{key}: {said}", by=HEALTH) for key, said in errors.items()}
 
 
 def _problem_part(where: HealthSettings) -> str:
@@ -129,6 +129,8 @@ def listed(told: Answer, where: HealthSettings) -> Mapping[str, Any] | None:
 def _items(told: Answer, where: HealthSettings) -> Mapping[str, Any] | None:
     """The items of the nodes by their names, whole."""
     found = status_parsing.at(told, where.nodes, "health")
+    if isinstance(found, Mapping) and where.name and status_parsing.is_item(found, where.name):
+        found = [found]
     if isinstance(found, list):
         items = [item for item in found if isinstance(item, Mapping)]
         found = status_parsing.once(HEALTH, [(_named(item, where), item) for item in items])

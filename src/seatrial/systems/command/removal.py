@@ -69,6 +69,8 @@ async def _still_there(confirm: Mapping[str, Any], trial: str, output: Output) -
     for part, count in health_parsing.sums(health, where_health).items():
         if count.passed:
             return f"its health says of {part}: {count}"
+    if not status_parsing.at(health, where_health.nodes, "health", absent={}):
+        return ""  # JSON of another shape, such as an error: nobody reports a node
     for node, parts in (health_parsing.listed(health, where_health) or {}).items():
         for part, reading in status_parsing.parts(parts, node, words).items():
             if reading.ok:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -107,33 +107,62 @@ def state_of(told: Answer, where: StatusSettings, absent: object = None) -> Any:
     return at(told, where.state, "status", absent=absent)
 
 
-def trouble(told: Answer, where: StatusSettings, words: Words) -> str:
+def trouble(told: Answer, where: StatusSettings, words: Words, by_word: Collection[str] = ()) -> str:
     """What the answer says of trouble beside the state of the whole: another word, an error, a grave problem, a node
-    with a bad word, or one that is off; in words. Inventories often leave out a machine that is off."""
+    with a bad word, one that is off, or none of a node of `by_word`, for which nothing else speaks; in words.
+    Inventories often leave out a machine that is off."""
     nodes = nodes_of(told, where)
     items = nodes if isinstance(nodes, list) else list(nodes.items()) if isinstance(nodes, Mapping) else []
     found: list[str] = []
     if isinstance(told, Mapping):
         chosen = ("state",) if "state" in told else ("status",)
-        without = [*chosen, where.nodes] if not where.state else [*told.keys() - complaints.ERRORS]
+        other = [key for key in told if not complaints.names_error(key)]
+        without = other if where.state else [*chosen, where.nodes]
         found += complaints.of(told, words, without)
         problems = complaints.problems(told.get("issues"))
         found += [f"issues: {complaints.in_words(one)}" for one in problems if complaints.is_grave(one)]
     for item in items:
         name, value = item if isinstance(item, tuple) else (at(item, where.name, "status", absent="an item"), item)
         if isinstance(value, Mapping):
-            found += [f"{name}: {one}" for one in complaints.of(value, words)]
-        elif str(value).lower() not in POWERS and complaints.is_unwell("state", value, words):
+            bad = list(complaints.of(value, words))
+            state = at(value, where.node_state, "status", absent="")
+            bad += [str(state)] if not bad and _is_unwell(state, words) else []
+            found += [f"{name}: {one}" for one in bad]
+        elif _is_unwell(value, words):
             found.append(f"{name}: {value}")
     off = {name: one.value for name, one in powers(nodes, where, words).items() if one.value in OFF}
+    found += filter(None, [_unlisted(told, where, by_word)])
     return ", ".join([*found, *(f"{name} is {power}" for name, power in off.items())])
+
+
+def _unlisted(told: Answer, where: StatusSettings, known: Collection[str]) -> str:
+    """The known nodes that the list of nodes lacks, in words; none where there is no list, or one with other names."""
+    listed = at(told, where.nodes, "status", absent="no list")
+    items = listed if isinstance(listed, list) else list(listed) if isinstance(listed, Mapping) else None
+    names = {at(item, where.name, "status", absent="") if isinstance(item, Mapping) else item for item in items or ()}
+    lost = [name for name in known if name not in names]
+    other = items is None or (names and len(lost) == len(known))
+    return f"its nodes lack {', '.join(lost)}" if lost and not other else ""
+
+
+def _is_unwell(state: object, words: Words) -> bool:
+    """Whether the state of a node is a word of trouble; those for its power are none."""
+    return str(state).lower() not in (*POWERS, *OFF) and complaints.is_unwell("state", state, words)
 
 
 def nodes_of(told: Answer, where: StatusSettings) -> object:
     """The part of the JSON about the nodes; empty: there is none."""
-    if isinstance(told, Sequence) and where.nodes == StatusSettings.nodes:
+    own = where.nodes == StatusSettings.nodes
+    if isinstance(told, Sequence) and own:
         return told
+    if own and where.name != StatusSettings.name and where.nodes not in told and is_item(told, where.name):
+        return [told]
     return at(told, where.nodes, "status", absent={})
+
+
+def is_item(told: object, name: str) -> bool:
+    """Whether an object is itself the item of one node: a tool that prints a line for each prints one for one."""
+    return isinstance(at(told, name, "status", absent={}), str)
 
 
 def word(told: object, words: Words) -> str:
@@ -150,7 +179,7 @@ def parts(told: object, node: str, words: Words, others: str = "") -> dict[str, 
     return {
         str(name): reading(value, str(name), words)
         for name, value in told.items()
-        if name not in complaints.ERRORS or complaints.is_error(value)
+        if not complaints.names_error(name) or complaints.is_error(value)
     }
 
 
@@ -183,7 +212,7 @@ def _agreed(value: Mapping[str, Any], part: str, words: Words) -> Reading[Health
     said = [one for one in said if one.value is not Health.UNKNOWN] or said
     if not said:
         return reading(None, part, words)
-    wrong = next((value[key] for key in complaints.ERRORS if complaints.is_error(value.get(key))), None)
+    wrong = next(iter(complaints.errors(value).values()), None)
     if said[0].ok and wrong is not None:
         return absent(Health.UNKNOWN, f"a contradiction: {part} is well, with the error {wrong}", by=HEALTH)
     trouble = ", ".join(complaints.of(value, words, ("status", "state", "ok")))
