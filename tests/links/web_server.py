@@ -27,9 +27,13 @@ class Handler(BaseHTTPRequestHandler):
             self._send(int(path.rpartition("/")[2]), b"as asked", location="/ok")
         elif path == "/json":
             self._send(200, json.dumps({"items": [1, 2, 3], "name": "ship"}).encode(), kind="application/json")
-        elif path == "/as":  # the body in hexadecimal, and its headers: `/as?HEX&content-encoding=br`
+        elif path == "/as":  # the body in hexadecimal, its headers and its status: `/as?HEX&content-encoding=br`
             given, _, headers = rest.partition("&")
-            self._send(200, bytes.fromhex(given), **{"kind": "text/html", **dict(parse_qsl(headers))})
+            wanted = {"kind": "text/html", "status": "200", **dict(parse_qsl(headers))}
+            self._send(int(wanted.pop("status")), bytes.fromhex(given), **wanted)
+        elif path in self.server.bodies:
+            content, more = self.server.bodies[path]
+            self._send(200, content, **more)
         elif path == "/echo":
             said = {"method": self.command, "body": body.decode(), "type": self.headers.get("content-type", "")}
             self._send(200, json.dumps(said).encode(), kind="application/json")
@@ -104,6 +108,8 @@ class Server(Loopback):
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(Handler, tls)
         self.seen: list[Any] = []
+        self.bodies: dict[str, tuple[bytes, dict[str, str]]] = {}
+        """Path to a body with its headers."""
         self.release = threading.Event()
 
 

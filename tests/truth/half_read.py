@@ -22,6 +22,9 @@ BROTLI = bytes.fromhex("8b0e00f825c2225b61a204")
 """An answer that is marked as brotli; nothing here decodes it."""
 CLEAN = PAGE.replace("ERROR", "NOTE").encode()
 
+PARTS = gzip.compress(b"<title>Harbour</title>") + GZIP
+"""Two members, as a server sends that compresses piece by piece."""
+
 TWICE = '{"state": "ok", "state": "failed"}'
 
 
@@ -53,6 +56,18 @@ def _http() -> Iterator[Case]:
     yield http("the text is there, its body is UTF-16", "U", "contains", WIDE, contains="ERROR")
     yield http("the text is there, a letter is Latin-1", "P", "contains", PAGE.encode("latin-1"), contains="ERROR")
     yield http("a letter of the text is Latin-1", "U", "lacks", PAGE.encode("latin-1"), lacks="Zoë")
+    for name, absent in (("lacks", {"lacks": "ERROR"}), ("contains", {"contains": "Harbour"})):
+        yield http("its gzip was cut", "F", name, GZIP[:-12], "content-encoding=gzip", **absent)
+        yield http("its deflate was cut", "F", name, zlib.compress(PAGE.encode())[:-12], "content-encoding=deflate",
+                   **absent)  # fmt: skip
+        yield http("its gzip has two parts", "F" if name == "lacks" else "P", name, PARTS, "content-encoding=gzip",
+                   **absent)  # fmt: skip
+    part, header = PAGE[:20].encode(), f"status=206&content-range=bytes 0-19/{len(PAGE)}"
+    yield http("it answers only a part", "U", "lacks", part, header, lacks="ERROR")
+    yield http("it answers only a part", "U", "that", part, header, that="!body.contains('ERROR')")
+    yield http("it answers only a part, as expected", "P", "lacks, status", part, header, lacks="ERROR", status=206)
+    yield http("its JSON has NaN", "U", "that", b'{"lag": NaN}', that="json.lag != 100.0")
+    yield http("its JSON has half a character", "U", "that", b'{"name": "\\ud800"}', that="json.name != 'ship'")
     yield http("a name stands twice in its JSON", "U", "that", TWICE.encode(), that="json.state == 'ok'")
     yield http("a name stands twice in its JSON", "U", "that, the last", TWICE.encode(), that="json.state == 'failed'")
     yield http("its JSON is in Latin-1, as named", "P", "that", '{"name": "Zoë"}'.encode("latin-1"),

@@ -14,9 +14,9 @@ def prepare(as_json: bool, *, owned: bool) -> None:
     _open()
     if owned:
         _outlive_readers()
-    # Escape marks such as ✓ on outputs with another encoding, so that printing them never fails; JSON is UTF-8.
-    encoding = (getattr(sys.stdout, "encoding", "") or "").lower().replace("-", "")
-    if encoding != "utf8" and hasattr(sys.stdout, "reconfigure"):
+    # Escape marks such as ✓ on outputs with another encoding, and half a character (`"\\ud800"` in a product's JSON) on
+    # every output, so that printing them never fails; JSON is UTF-8.
+    if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8" if as_json else None, errors="backslashreplace")
 
 

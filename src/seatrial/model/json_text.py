@@ -7,9 +7,15 @@ from typing import Any
 
 
 def loads(text: str | bytes, **options: Any) -> Any:
-    """The value; `options` are those of `json.loads`. ValueError when it is not JSON, or when a name stands twice in
-    one object, since either value may be the true one."""
-    return json.loads(text, object_pairs_hook=_once, **options)
+    """The value; `options` are those of `json.loads`. ValueError when it is not JSON, when it has NaN, which no
+    comparison measures, or when a name stands twice in one object, since either value may be the true one."""
+    return json.loads(text, object_pairs_hook=_once, **{"parse_constant": _constant, **options})
+
+
+def _constant(name: str) -> float:
+    if name == "NaN":
+        raise ValueError("NaN is not a value of JSON")
+    return float(name)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from tests.checks.fakes import FakeContext, look
 from tests.checks.http.site import Site
+from tests.links.web_server import serving
 
 from seatrial.checks.content import SHOWN
 from seatrial.checks.http import Http
@@ -43,3 +45,31 @@ def test_a_secret_is_hidden_before_a_text_is_cut(site: Site, fields: dict[str, A
         seen = look(Http(url=f"{site.url}/files/note", **fields), ctx)
         assert seen.verdict == "failed"
         assert "xt" not in f"{seen.why}{seen.seen}"
+
+
+PART = {"content-range": "bytes 0-4/9"}
+
+
+@pytest.mark.parametrize(
+    "headers, fields, verdict",
+    [
+        (PART, {"lacks": "ERROR"}, "unknown"),
+        (PART, {"lacks": "hello"}, "failed"),
+        (PART, {"contains": "hello"}, "passed"),
+        (PART, {"contains": "ship"}, "unknown"),
+        (PART, {"that": "!body.contains('ERROR')"}, "unknown"),
+        (PART, {"that": "status == 206"}, "passed"),
+        (PART, {"lacks": "ERROR", "status": 206}, "passed"),
+        (PART, {"lacks": "ERROR", "status": [200, 206]}, "passed"),
+        ({"content-range": "bytes 0-4/*"}, {"lacks": "ERROR"}, "unknown"),
+        ({"content-range": "bytes 0-4/5"}, {"lacks": "ERROR"}, "passed"),
+        ({}, {"lacks": "ERROR"}, "unknown"),
+    ],
+)
+def test_a_part_that_nobody_asked_for_is_not_judged_as_the_whole(
+    headers: dict[str, str], fields: dict[str, Any], verdict: str
+) -> None:
+    with serving() as server:
+        asked = urlencode({"status": "206", **headers})
+        seen = look(Http(url=f"{server.url}/as?{b'hello'.hex()}&{asked}", **fields), FakeContext())
+    assert seen.verdict == verdict, seen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from json import JSONDecodeError
@@ -18,10 +19,13 @@ from seatrial.model.values import Duration, Expression
 from seatrial.spi import Context
 
 if TYPE_CHECKING:
+    from seatrial.links.http import Answer
     from seatrial.links.http.session import HttpSession, SessionAnswer
 
 BODY_NAMES = ("body", "json")
 """Names of an expression for the body of the answer."""
+
+PARTIAL = 206
 
 BODIES = ("body", "json", "form", "submit")
 
@@ -159,19 +163,25 @@ class Expected(Asked):
         wrong = (
             self._led_wrong(visited)
             or self._answered_wrong(ctx, visited)
-            or held(ctx, answer.text, self.contains, self.lacks, "the body", answer.undecoded)
+            or held(ctx, answer.text, self.contains, self.lacks, "the body", self._unread(answer))
             or self._elsewhere(visited)
         )
         if wrong is not None:
             return wrong
         if not self.that:
             return passed(_seen(visited), self.wanted())
-        names = names_of(ctx, self.that, visited, files)
+        names = names_of(ctx, self.that, visited, files, self._unread(answer))
         if isinstance(names, Observation):
             return names
         json = names["json"]
         seen = json if json is not None and len(str(json)) <= 1000 else shown(ctx, answer.text)
         return await holds(ctx, self.that, seen, **names)
+
+    def _unread(self, answer: Answer) -> str:
+        """Why the text of the answer is not the page's; empty: it is. A part that was asked for is taken as it is."""
+        if answer.status == PARTIAL and not self.status and not _is_whole(answer.headers.get("content-range", "")):
+            return "it is a part of the whole (206): set `status: 206` to judge the part"
+        return answer.undecoded
 
     def _elsewhere(self, visited: SessionAnswer) -> Observation | None:
         """Unknown if the body is a redirect's that nobody asked for: what it lacks, the page may have."""
@@ -209,12 +219,18 @@ class Expected(Asked):
         return None
 
 
+def _is_whole(content_range: str) -> bool:
+    """Whether `bytes 0-20/21` covers everything."""
+    found = re.fullmatch(r"bytes 0-(\d+)/(\d+)", content_range.strip())
+    return found is not None and int(found[1]) + 1 == int(found[2])
+
+
 def names_of(
-    ctx: Context, expression: str, visited: SessionAnswer, files: Mapping[str, Sent]
+    ctx: Context, expression: str, visited: SessionAnswer, files: Mapping[str, Sent], undecoded: str = ""
 ) -> dict[str, Any] | Observation:
     """The names an expression can use; an observation if it uses the body, and the body cannot be read so."""
     answer, json = visited.answer, None
-    unread = answer.undecoded or unreadable(answer.text)
+    unread = undecoded or answer.undecoded or unreadable(answer.text)
     if unread and uses(expression, "body"):
         return unknown(f"the body of {visited.url} cannot be read: {unread}", expression)
     try:
@@ -227,7 +243,7 @@ def names_of(
             return failed(shown(ctx, answer.text), expression, why)
     except ValueError as error:
         if uses(expression, "json"):
-            return unknown(f"the JSON of {visited.url} is ambiguous: {error}", expression)
+            return unknown(f"the JSON of {visited.url} cannot be judged: {error}", expression)
     return {
         "status": answer.status,
         "headers": dict(answer.headers),

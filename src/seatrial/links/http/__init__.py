@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urljoin, urlsplit
 
 from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused
+from seatrial.links.http.decoding import decoded
 from seatrial.links.tcp import destination, judged, resolved
 from seatrial.model import json_text
 
@@ -218,7 +219,7 @@ async def _answered(
 
 async def _pieces(response: httpx.Response, limit: int, shown: str) -> AsyncIterator[bytes]:
     size = 0
-    async for piece in response.aiter_bytes():
+    async for piece in decoded(response):
         size += len(piece)
         if size > limit:
             raise CannotTell(f"{shown} answers {response.status_code} with more than {limit} bytes")
