@@ -187,10 +187,12 @@ class LeaseTaken(CannotTell):
 class StepStopped(SeatrialError):
     """A child step did not pass; its parent ends with the same verdict unless it decides otherwise."""
 
-    def __init__(self, message: str, *, failed: bool, category: str, evidence: str = "") -> None:
+    def __init__(self, message: str, *, failed: bool, category: str, evidence: str = "", unclear: str = "") -> None:
         super().__init__(message, evidence=evidence)
         self.failed = failed
         self.category = category
+        self.unclear = unclear
+        """What else was not measured or not cleaned up: a step that is expected to fail is unknown then."""
 
 
 class LeftBehind(SeatrialError):

@@ -113,3 +113,13 @@ def test_a_timeout_inside_a_finally_of_a_cancelled_group_works(tmp_path: Path) -
 
 def test_an_empty_group_is_refused() -> None:
     assert [key for key, _ in Group(steps=()).check_fields()] == ["steps"]
+
+
+@pytest.mark.parametrize("fails", [None, StepFailed("b broke", unclear="c unclear")])
+def test_what_does_not_pass_at_the_end_is_no_expected_failure(tmp_path: Path, fails: StepFailed | None) -> None:
+    said: list[str] = []
+    made = group(said, fails=fails, finally_=says(said, "last", raises=StepFailed("full")))
+    with pytest.raises(StepStopped) as caught:
+        within(lambda: made.run(FakeContext(tmp_path)))
+    assert caught.value.failed
+    assert "finally: full" in caught.value.unclear

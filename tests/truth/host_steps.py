@@ -27,6 +27,18 @@ def _expected_failures() -> Iterator[Case]:
     yield expecting("a group is killed", "U", {"step": "group", "steps": [command("kill -9 $$")]})
     yield expecting("all checks pass", "F", validate("command:true"))
     yield expecting("a check fails, another one is unknown", "U", validate("command:false", looks(MISSING)))
+    fails, dies = command("exit 1"), command("kill -9 $$")
+    mixed = validate("command:false", looks(MISSING))
+    yield expecting("a check of a group fails, another one is unknown", "U", {"step": "group", "steps": [mixed]})
+    yield expecting("a check of a round fails, another one is unknown", "U",
+                    {"step": "repeat", "times": 1, "steps": [mixed]})  # fmt: skip
+    yield expecting("one child fails, another one is killed", "U", {"step": "parallel", "steps": [fails, dies]})
+    yield expecting("only what a group does at the end fails", "X",
+                    {"step": "group", "steps": [command("true")], "finally": [fails]})  # fmt: skip
+    yield expecting("a group fails, and is not undone", "X", {"step": "group", "steps": [fails], "rollback": [fails]})
+    yield expecting("a group fails, and its end is killed", "U", {"step": "group", "steps": [fails], "finally": [dies]})
+    yield expecting("a group fails, and is undone", "P",
+                    {"step": "group", "steps": [fails], "rollback": [command("true")]})  # fmt: skip
     yield expecting("a check is unknown", "U", validate(looks(MISSING)))
     yield expecting("a check takes too long", "U", validate(looks("sleep 30", retry={"timeout": "300ms"})))
 

@@ -28,7 +28,7 @@ def outcome_of(error: BaseException) -> Outcome:
         error=str(error) if isinstance(error, SeatrialError) else str(error) or "no answer in time",
         category=error.category if isinstance(error, SeatrialError) else Category.TIMEOUT,
         evidence=str(getattr(error, "evidence", "")),
-        unclear=error.unclear if isinstance(error, StepFailed) else "",
+        unclear=error.unclear if isinstance(error, StepFailed | StepStopped) else "",
     )
 
 
@@ -39,7 +39,7 @@ def as_expected(plan: StepPlan, outcome: Outcome) -> Outcome:
     if outcome.verdict is Verdict.PASSED:
         return Outcome(verdict=Verdict.FAILED, error="passed, and was expected to fail", category=Category.TEST)
     if outcome.unclear:
-        text = f"it failed, and something else could not be measured: {outcome.unclear}"
+        text = f"it failed, and something else did not pass: {outcome.unclear}"
         return Outcome(verdict=Verdict.UNKNOWN, error=text, evidence=outcome.evidence)
     if outcome.category in ACCIDENTS:
         text = f"a failure of the product was expected, and this is another one: {outcome.error}"

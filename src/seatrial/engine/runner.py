@@ -48,7 +48,13 @@ class Runner:
                 for rest in plans[index + 1 :]:
                     self.skipped(parent, rest, reason)
                 message = f"{_name(plan)}: {outcome.error}"
-                raise StepStopped(message, failed=failed, category=outcome.category, evidence=outcome.evidence)
+                raise StepStopped(
+                    message,
+                    failed=failed,
+                    category=outcome.category,
+                    evidence=outcome.evidence,
+                    unclear=outcome.unclear,
+                )
 
     def skipped(self, parent: TrialContext, plan: StepPlan, reason: str) -> None:
         """Report a skipped step."""

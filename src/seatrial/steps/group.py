@@ -81,8 +81,10 @@ async def _all(ctx: Context, block: str, steps: Sequence[StepPlan], error: str) 
 def _stopped(bad: Sequence[Ended], error: StepStopped | None = None) -> StepStopped:
     """The failure at the origin counts, and later ones are added; without one, failed comes before unknown."""
     first = error or min((why for _, why in bad), key=lambda why: not why.failed)
-    text = "; ".join(f"{block}: {why}" for block, why in bad)
+    text = undone = "; ".join(f"{block}: {why}" for block, why in bad)
     every = ([error] if error else []) + [why for _, why in bad]
     evidence = "\n".join(why.evidence for why in every if why.evidence)
     text = f"{error}; then {text}" if error else text
-    return StepStopped(text, failed=first.failed, category=first.category, evidence=evidence)
+    # `expect: failure` is about the steps: what fails after them is not the failure that was expected.
+    unclear = "; ".join(filter(None, [error.unclear if error else "", undone]))
+    return StepStopped(text, failed=first.failed, category=first.category, evidence=evidence, unclear=unclear)

@@ -120,6 +120,11 @@ def judged(
         failed=verdict is Verdict.FAILED,
         category=next(outcome.category for _, outcome in bad if outcome.verdict is verdict),
         evidence="\n".join(outcome.evidence for _, outcome in bad if outcome.evidence),
+        unclear="; ".join(
+            f"{name(child)}: {outcome.unclear or outcome.error}"
+            for child, outcome in bad
+            if outcome.unclear or outcome.verdict is not verdict
+        ),
     )
 
 

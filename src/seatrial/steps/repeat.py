@@ -68,7 +68,9 @@ class Repeat:
             await ctx.run(self.steps, label=f"#{number}", round=number)
         except StepStopped as error:
             text = f"round {number}: {error}"
-            raise StepStopped(text, failed=error.failed, category=error.category, evidence=error.evidence) from error
+            raise StepStopped(
+                text, failed=error.failed, category=error.category, evidence=error.evidence, unclear=error.unclear
+            ) from error
 
     def _over(self, rounds: int, spent: float) -> bool:
         return (self.times is not None and rounds >= self.times) or (self.for_ is not None and spent >= self.for_)
