@@ -38,6 +38,12 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"query": "SELECT * FROM cargo", "that": "rows.exists(r, r.name == 'tea' && r.crates == 7)"}, "passed"),
     ({"query": "SELECT * FROM cargo", "that": "count == 3"}, "failed"),
     ({"query": "SELECT * FROM cargo", "that": "rows.nope"}, "unknown"),
+    ({"query": "SELECT 1 WHERE 1 = 0", "that": "value != 5"}, "unknown"),
+    ({"query": "SELECT 1 WHERE 1 = 0", "that": "value == null"}, "unknown"),
+    ({"query": "SELECT 1 WHERE 1 = 0", "that": "count == 0 || value > 3"}, "passed"),
+    ({"query": "SELECT NULL", "that": "value == null"}, "passed"),
+    ({"query": "SELECT 1 AS a, 2 AS a", "that": "rows[0].a == 2"}, "unknown"),
+    ({"query": "SELECT 1 AS a, 2 AS a", "that": "count == 1"}, "passed"),
     ({"query": "SELECT * FROM whales"}, "failed"),
     ({"query": "SELEKT 1"}, "unknown"),
 ]

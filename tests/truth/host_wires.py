@@ -187,6 +187,8 @@ def _sql() -> Iterator[Case]:
     yield sql("there are more rows", "F", "rows", "select * from t", rows=1)
     yield sql("the expression holds", "P", "that", that="value == 2")
     yield sql("the expression does not hold", "F", "that", that="value == 3")
+    yield sql("there is no row", "U", "that", "select * from t where 1 = 0", that="value != 5")
+    yield sql("two columns have one name", "U", "that", "select 1 as a, 2 as a", that="rows[0].a == 2")
     yield sql("the table is missing", "X", "value", "select count(*) from u", value=2)
     yield sql("the file is no database", "X", "value", url="sqlite:///text.db", value=2)
     yield sql("the file is missing", "X", "value", url="sqlite:///nowhere/t.db", value=2)

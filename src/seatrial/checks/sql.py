@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 from seatrial.checks.content import holds
 from seatrial.errors import CannotTell, ExtraMissing
-from seatrial.model.result import Category, Observation, failed, passed, unknown
+from seatrial.expressions.text import uses
+from seatrial.model.result import Category, Observation, Verdict, failed, passed, unknown
 from seatrial.model.values import NOT_GIVEN, Duration, Expression
 from seatrial.registry import check
 from seatrial.spi import Context
@@ -62,7 +63,7 @@ class Sql:
     value: Any = NOT_GIVEN
     """The first value of the first row; `null` for NULL."""
     that: Expression = Expression("")
-    """CEL over `rows` (a list of maps by column), `value`, `count`."""
+    """CEL over `rows` (a list of maps by column), `value` (unknown without a row), `count`."""
     timeout: Duration = Duration(10.0)
     """Time limit for connection and query."""
 
@@ -101,8 +102,15 @@ class Sql:
         seen = value if len(rows) == 1 and len(columns) == 1 else {"rows": len(rows)}
         if not self.that:
             return passed(seen, self.rows if self.value is NOT_GIVEN else self.value)
+        twice = next((name for name in columns if columns.count(name) > 1), None)
+        if twice is not None and uses(self.that, "rows"):
+            return unknown(f"two columns are named {twice!r}: name one of them with AS", self.that, seen)
         maps = [dict(zip(columns, row, strict=True)) for row in rows]
-        return await holds(ctx, self.that, seen, rows=maps, value=value, count=len(rows))
+        first = {"value": value} if rows else {}  # a row that is not there differs from every value
+        judged = await holds(ctx, self.that, seen, rows=maps, count=len(rows), **first)
+        if judged.verdict is Verdict.UNKNOWN and not rows and uses(self.that, "value"):
+            return unknown("the query returns no row, so there is no `value`", self.that, seen)
+        return judged
 
 
 async def ask(url: str, query: str, timeout: float, folder: Path) -> tuple[list[str], list[list[object]]] | Observation:
