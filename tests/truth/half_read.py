@@ -131,7 +131,12 @@ def _shells() -> Iterator[Case]:
         for code in (1, 2):
             yield check(what, "U" if (code == 2) == ("open" in what) else "X", looks(text, exit_code=code, **more),
                         look=f"command exit_code {code}")  # fmt: skip
-    yield row("it fails with words like those of a shell", "expect: failure", "P", command("echo '/bin/ship: no harbour' >&2; false", expect="failure"))
+    yield row(
+        "it fails with words like those of a shell",
+        "expect: failure",
+        "P",
+        command("echo '/bin/ship: no harbour' >&2; false", expect="failure"),
+    )
     yield row("a program that may be missing", "custom_command", "P", command(f"{missing} || true"))
 
 
