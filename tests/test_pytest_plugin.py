@@ -313,7 +313,7 @@ def test_of_somebody_else():
 def test_a_cluster_that_is_no_argument_or_has_a_misspelt_name_is_told(inner: Pytest, tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text("import seatrial\nshared = seatrial.fixture('good.yaml')\n")
     (tmp_path / "test_mistakes.py").write_text(MISTAKES)
-    told = inner("-q", "test_mistakes.py").stdout
+    told = inner("-q", "-rN", "test_mistakes.py").stdout  # a summary of failures, as in CI, would repeat them
     for line, name, fixture in ((5, "indexed", "cluster"), (8, "with_an_attribute", "cluster"),
                                 (11, "from_conftest", "shared")):  # fmt: skip
         words = f"the fixture '{fixture}' must be an argument of the test: write `def test_{name}({fixture}):`"

@@ -1,4 +1,4 @@
-"""The words for a module or a key that Ansible does not know."""
+"""The words for a module or a key that Ansible does not know, and for a host that it does not reach."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from seatrial.errors import StepFailed, ToolMissing
+from seatrial.errors import CannotTell, StepFailed, ToolMissing
 from seatrial.links.ansible import Playbooks, judge
-from seatrial.links.ansible.events import Events
+from seatrial.links.ansible.events import Events, Result
 from seatrial.spi import Finished
 
 
@@ -46,3 +46,37 @@ def test_a_misspelt_key_has_its_place_and_the_nearest_name(said: str, words: str
     with pytest.raises(StepFailed) as caught:
         judge(call, done, Events(tmp_path / "none.jsonl"), "")
     assert str(caught.value).endswith(words)
+
+
+SILENT = Result(kind="unreachable", host="n1", task="true", place="site.yml:4", message="Connection refused")
+
+
+@pytest.mark.parametrize(
+    ("files", "place"),
+    [
+        ({"hosts.ini": "# web\n[web]\nn1 ansible_host=10.0.0.1\n"}, "hosts.ini:3"),
+        ({"hosts.ini": "n2\nn1\n"}, "hosts.ini:2"),
+        ({"hosts.ini": "[web]\nn1\n[web:vars]\nansible_host=10.0.0.1\n"}, "hosts.ini:4"),
+        ({"hosts.yml": "web:\n  hosts:\n    n1:\n      ansible_host: 10.0.0.1\n"}, "hosts.yml:4"),
+        ({"hosts.ini": "n1\n", "host_vars/n1.yml": "# here\nansible_host: 10.0.0.1\n"}, "host_vars/n1.yml:2"),
+        ({"hosts.ini": "n2\n"}, "hosts.ini"),
+        ({"hosts.sh": "#!/bin/sh\n"}, "hosts.sh"),
+    ],
+    ids=["the address", "only the name", "of its group", "YAML", "of a file beside", "added by a play", "a script"],
+)
+def test_a_host_that_is_not_reached_has_the_line_of_its_address(
+    files: dict[str, str], place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755 if text.startswith("#!") else 0o644)
+    source = tmp_path / next(iter(files))
+    argv = ("ansible-playbook", "-i", str(source), "site.yml")
+    call = Playbooks(verb="deploy", argv=argv, cwd=str(tmp_path), env={}, timeout=1, sources=(source,))
+    events = Events(tmp_path / "none.jsonl", results=[SILENT], failures={}, unreachable={"n1": 1})
+    with pytest.raises(CannotTell) as caught:
+        judge(call, Finished(exit_code=4, stdout="", stderr=""), events, "")
+    told = "site.yml: task 'true' on n1: Connection refused (site.yml:4); its way in is in the inventory "
+    assert str(caught.value).startswith(f"{told}({place}): ansible_host, ")

@@ -195,6 +195,9 @@ class FakeContext:
     def unmeasured(self) -> str:
         return ""
 
+    def place_in_system(self, *keys: str) -> str:
+        return "a.yaml:7"
+
     def environment(self) -> dict[str, str]:
         return {**os.environ, "E2E_RUN_ID": self.trial_id, "SEATRIAL_RUN_ID": self.run_id}
 

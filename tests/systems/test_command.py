@@ -13,7 +13,7 @@ import pytest
 import yaml
 from tests.systems.fakes import Bare, FakeContext, settings, until
 
-from seatrial.errors import CannotTell, Overrun, StepFailed, ToolMissing
+from seatrial.errors import CannotTell, NeverTold, Overrun, StepFailed, ToolMissing
 from seatrial.model.cluster import PowerState
 from seatrial.model.reading import Health
 from seatrial.spi import Powers
@@ -330,6 +330,46 @@ def test_a_node_that_was_asked_for_and_is_not_in_the_inventory_is_not_healthy(tm
         assert status.nodes["absent-1"].healthy.value is Health.NOT_OK
         assert status.nodes["n11"].healthy.value is Health.OK
         assert status.state.value == "critical"
+
+    asyncio.run(scenario())
+
+
+def test_a_file_of_the_inventory_that_does_not_come_ends_the_wait(tmp_path, monkeypatch):
+    """Its trouble must stay the same for a while after the last verb; a command may answer later."""
+
+    async def scenario():
+        monkeypatch.setattr("seatrial.systems.command.SETTLED", 0.2)
+        file = tmp_path / "hosts.ini"
+        ctx = make(tmp_path, shell() | {"inventory": {"file": str(file)}})
+        await ctx.system.deploy(ctx)
+
+        async def trouble() -> CannotTell:
+            with pytest.raises(CannotTell) as caught:
+                await ctx.system.nodes(ctx)
+            return caught.value
+
+        first = await trouble()
+        assert not isinstance(first, NeverTold)
+        assert str(first).endswith("(`inventory` at a.yaml:7)")
+        file.write_text("[web\n")
+        assert not isinstance(await trouble(), NeverTold), "it has another trouble now"
+
+        async def ended() -> NeverTold | None:
+            error = await trouble()
+            return error if isinstance(error, NeverTold) else None
+
+        last = await until(ended, "the wait ends")
+        assert "let `deploy` end only after the file is written" in str(last)
+        file.write_text("n1 ansible_connection=local\n")
+        assert [node.name for node in await ctx.system.nodes(ctx)] == ["n1"]
+        file.unlink()
+        ctx.system.forget_nodes()
+        assert not isinstance(await trouble(), NeverTold), "its patience is new after an answer"
+        command = make(tmp_path / "command", shell() | {"inventory": {"command": "exit 1"}})
+        await command.system.deploy(command)
+        ctx = command
+        monkeypatch.setattr("seatrial.systems.command.SETTLED", 0.0)
+        assert not isinstance(await trouble(), NeverTold)
 
     asyncio.run(scenario())
 

@@ -33,7 +33,7 @@ from seatrial.model.cluster import PowerState
 from seatrial.model.reading import Reading, Trust, absent, measured
 from seatrial.model.resource import Node, NodeSpec
 from seatrial.model.result import CheckResult, Outcome
-from seatrial.model.scenario import CheckPlan, Retry, StepPlan
+from seatrial.model.scenario import CheckPlan, Location, Retry, StepPlan
 from seatrial.spi import (
     Link,
     PreparesTrial,
@@ -293,8 +293,14 @@ class TrialContext(TrialResources):
                 self.seen(f"{self._place(written)}: `{what}` was still at work", measured=False)
             raise
 
+    def place_in_system(self, *keys: str) -> str:
+        written = self.suite.system.source
+        return self._shown(replace(written, path=(*written.path, *keys)))
+
     def _place(self, written: str) -> str:
-        source = written_at(self.suite, written)
+        return self._shown(written_at(self.suite, written))
+
+    def _shown(self, source: Location) -> str:
         return f"{source.file}:{self._trial.run.locate(source)}"
 
     def secret(self, value: str) -> None:

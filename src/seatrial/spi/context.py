@@ -131,6 +131,10 @@ class Context(Protocol):
     def document_folder(self) -> Path:
         """The folder of the suite's document."""
 
+    def place_in_system(self, *keys: str) -> str:
+        """Where the document has a key of the system's settings, for a message: `trial.yaml:7`; the nearest part above
+        it if the key is not written."""
+
     # Values and expressions
 
     def environment(self) -> dict[str, str]:

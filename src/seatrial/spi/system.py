@@ -407,6 +407,8 @@ class SystemTraits:
     """Names for the expressions in its settings, besides the usual ones."""
     power_keys: Mapping[Powers, str] = field(default_factory=dict)
     """Power to the keys of its settings that give it, in words: the hint for a step that needs it."""
+    service_key: str = ""
+    """The key of its settings that says how to measure the service: its place is shown with a service that is down."""
     listed_by: tuple[str, ...] = ()
     """Providers with lists of this system's own resources: `seatrial clean` searches them too."""
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from seatrial.errors import CannotTell, NeverTold, Overrun, StepFailed
 from seatrial.model.cluster import SAME_STATE, ClusterStatus, NodeHealth, PowerState
-from seatrial.model.reading import Health, Reading
+from seatrial.model.reading import Health, Reading, Source
 from seatrial.model.resource import Node
-from seatrial.spi import Context, Gap, Need, ShowsEvidence, gaps_of, status_of
+from seatrial.spi import Context, Gap, Need, ShowsEvidence, SystemTraits, gaps_of, status_of, traits
 from seatrial.steps.power import none_failed
 from seatrial.steps.wait_until import NotYet, wait_until
 
@@ -51,6 +51,9 @@ async def until_running(ctx: Context, deadline: float) -> ClusterStatus:
 
     async def evidence() -> str:
         shown = [_line(name, health) for name, health in last.nodes.items()] if last else []
+        key = traits(ctx.system, SystemTraits).service_key
+        if key and last and last.service.value is Health.NOT_OK and last.service.source is Source.MEASURED:
+            shown.append(f"the service is measured by `{key}` at {ctx.place_in_system(key)}")
         return "\n".join([*shown, *await logs(ctx)])
 
     try:

@@ -14,6 +14,7 @@ from seatrial.links import process
 from seatrial.links.ansible import keywords
 from seatrial.links.ansible.events import Events
 from seatrial.links.ansible.modules import meant
+from seatrial.links.inventory import place_of
 from seatrial.links.inventory.sources import said
 from seatrial.links.output import beginning, end
 from seatrial.links.paths import shown
@@ -124,6 +125,8 @@ class Playbooks:
     cwd: str
     env: Mapping[str, str]
     timeout: float
+    sources: tuple[Path, ...] = ()
+    """Its inventories."""
 
 
 async def run(
@@ -164,8 +167,13 @@ async def run(
 
 
 def _named(call: Playbooks) -> str:
-    playbooks = [word for word in call.argv if word.endswith((".yml", ".yaml")) and not word.startswith("@")]
-    return " ".join(playbooks) or call.argv[0]
+    return " ".join(_playbooks(call)) or call.argv[0]
+
+
+def _playbooks(call: Playbooks) -> list[str]:
+    inventories = set(map(str, call.sources))
+    named = [word for word in call.argv if word.endswith((".yml", ".yaml")) and not word.startswith("@")]
+    return [word for word in named if word not in inventories]
 
 
 def judge(call: Playbooks, done: Finished, events: Events, where: str) -> None:
@@ -180,7 +188,8 @@ def judge(call: Playbooks, done: Finished, events: Events, where: str) -> None:
         raise StepFailed(f"{what}: {text}{_undefined(text)}{where}", evidence=evidence)
     if events.unreachable:
         text, host = _first(silent, events.unreachable, "is unreachable", []), next(iter(events.unreachable))
-        hint = f"; its way in is in the inventory: ansible_host, ansible_port, ansible_user of {host}"
+        place = place_of(call.sources, Path(call.cwd, next(iter(_playbooks(call)), "")).parent, host)
+        hint = f"; its way in is in the inventory ({place}): ansible_host, ansible_port, ansible_user of {host}"
         raise CannotTell(f"{what}: {text}{hint}{where}", evidence=evidence)
     if events.failures is None or not done.ok:
         text = f"{what} {done.ended}: {beginning(said(done), 500)}{where}"

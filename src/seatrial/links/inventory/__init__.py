@@ -164,6 +164,16 @@ def without_way_in(paths: Sequence[Path], playbooks: Path) -> list[str]:
     return found
 
 
+def place_of(paths: Sequence[Path], playbooks: Path, host: str) -> str:
+    """File and line of a host's address, else of the host: `hosts.ini:3`; the inventories if only Ansible can tell."""
+    try:
+        found = ansible_sources.own(paths, playbooks)[host]
+    except (Wrong, KeyError):
+        return ", ".join(map(shown, paths))
+    file, line = next((found.place(word) for word in _WORDS["host"] if word in found), ("", found.line))
+    return f"{shown(Path(file or paths[0]))}:{line}"
+
+
 def hosts_in(paths: Sequence[Path]) -> tuple[str, ...] | None:
     """The hosts of these inventories; None: only Ansible can tell."""
     try:

@@ -47,14 +47,15 @@ class Calls:
 
     def call(self, ctx: Context, ansible: Ansible, verb: str, variables: Path, limit: str = "") -> Playbooks:
         """A verb, ready to run with a file of variables."""
-        playbooks = fill(ctx, names_of(getattr(self._settings, verb)), {})
+        playbooks, sources = fill(ctx, names_of(getattr(self._settings, verb)), {}), self.sources(ctx)
         words = [*self._arguments(ctx), *(["--limit", limit] if limit else [])]
         return Playbooks(
             verb=verb,
-            argv=whole(ansible, playbooks, self.sources(ctx), [*self.vault(ctx), *words], variables),
+            argv=whole(ansible, playbooks, sources, [*self.vault(ctx), *words], variables),
             cwd=str(self.folder(ctx)),
             env=self.environment(ctx),
             timeout=self.timeout(ctx, verb),
+            sources=tuple(sources),
         )
 
     def record(self, ctx: Context, ansible: Ansible) -> dict[str, object]:
@@ -136,6 +137,7 @@ def recorded(detail: Mapping[str, Any], variables: Path) -> tuple[Ansible, Playb
         cwd=detail["cwd"],
         env={**environment, **late.fill(detail["env"], environment)},
         timeout=float(detail["timeout"]),
+        sources=tuple(sources),
     )
     return ansible, call
 

@@ -3,6 +3,7 @@ and health."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -10,7 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from seatrial.errors import CannotTell, SeatrialError, nearest
+from seatrial.errors import CannotTell, NeverTold, SeatrialError, nearest
 from seatrial.links import inventory
 from seatrial.model.cluster import STATES, ClusterStatus, NodeHealth, PowerState
 from seatrial.model.frozen import frozen
@@ -23,13 +24,16 @@ from seatrial.spi import Context, Gap, Need, Powers, Recognised
 from seatrial.systems.command import health_parsing, programs, status_parsing, verbs
 from seatrial.systems.command.calls import DEADLINES, Calls
 from seatrial.systems.command.removal import remove
-from seatrial.systems.command.settings import VERBS, CommandSettings
+from seatrial.systems.command.settings import VERBS, CommandSettings, InventorySettings
 from seatrial.systems.machines import DEPLOYMENT, IN_GUEST, NODE_VERBS, UNDECLARED, GivenMachines, Told, unmeasured
 from seatrial.systems.settings import fill
 from seatrial.systems.shared_look import SharedLook
 from seatrial.systems.states import not_deployed, without_deployment
 
 INVENTORY = "write `inventory: {file: FILE}`, or `{command: […]}`, into `system:`"
+
+SETTLED = 15.0
+"""Seconds after the last verb in which the file of the inventory may still come."""
 
 UNNAMED = "`status` has no state of the whole, and `health` is not declared in the system's settings"
 
@@ -45,6 +49,7 @@ class Command(GivenMachines):
         self._settings = settings
         self._calls = Calls(settings, folder)
         self._look = SharedLook(self._ask)
+        self._unlisted = ("", 0.0)  # why the inventory could not be read, and since when
         self._creates = settings.creates_machines
         declared = {name: verb for name in VERBS if (verb := settings.verb(name))}
         first = max((verb.poll for name, verb in declared.items() if verb.poll), default=settings.poll)
@@ -178,6 +183,7 @@ class Command(GivenMachines):
     async def _run(self, ctx: Context, verb: str, node: Node | None = None) -> None:
         self.forget_nodes()
         await self._calls.run(ctx, self._calls.call(ctx, verb, node))
+        self._unlisted = ("", 0.0)
 
     # Powers
 
@@ -200,10 +206,26 @@ class Command(GivenMachines):
     # Nodes and their state
 
     async def list_nodes(self, ctx: Context) -> Sequence[Node]:
-        """The nodes of the inventory; none without one."""
-        settings = self._settings.inventory
+        """The nodes of the inventory; none without one. CannotTell has the place of `inventory`; NeverTold when a file
+        has been missing or unreadable for SETTLED seconds since the last verb."""
+        settings, clock = self._settings.inventory, asyncio.get_running_loop().time
         if settings is None:
             return ()
+        try:
+            nodes = await self._listed(ctx, settings)
+        except CannotTell as error:
+            trouble, since = self._unlisted
+            if trouble != str(error):
+                trouble, since = self._unlisted = str(error), clock()
+            error.args = (f"{trouble} (`inventory` at {ctx.place_in_system('inventory')})",)
+            if settings.command or clock() - since < SETTLED:
+                raise
+            text = f"{error}; it has been so for {SETTLED:g} s: let `deploy` end only after the file is written"
+            raise NeverTold(text, evidence=error.evidence) from error
+        self._unlisted = ("", 0.0)
+        return nodes
+
+    async def _listed(self, ctx: Context, settings: InventorySettings) -> Sequence[Node]:
         cwd = Path(self._calls.cwd(ctx))
         if settings.command:
             argv = tuple(fill(ctx, one, {}) for one in argv_of(settings.command))

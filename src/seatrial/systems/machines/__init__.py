@@ -82,6 +82,7 @@ class GivenMachines(Declared):
     }
     """The keys that give it a power."""
     default_deadlines: Mapping[str, float] = DEADLINES
+    service_key: ClassVar[str] = "health"
     by: ClassVar[str] = "the deployer's inventory"
     """The source of the list of nodes, in words."""
 

@@ -50,6 +50,7 @@ class Processes(Declared):
 
     Settings: ClassVar[type[Any]] = ProcessSettings
     places_nodes: ClassVar[bool] = True
+    service_key: ClassVar[str] = "health"
     template_names: ClassVar[tuple[str, ...]] = ("node", "cluster", "record")
     """First words of templates filled in by this system itself."""
     expression_names: ClassVar[tuple[str, ...]] = EXPRESSION_NAMES
