@@ -17,6 +17,14 @@ def looks(text: str | list[str], **more: Any) -> Document:
     return {"check": "command", "command": text, **more}
 
 
+def group(*steps: Document, last: Document, **more: Any) -> Document:
+    return {"step": "group", "steps": list(steps), "finally": [last], **more}
+
+
+def beside(*steps: Document, **more: Any) -> Document:
+    return {"step": "parallel", "steps": list(steps), **more}
+
+
 EMPTY = {"step": "set", "values": {"w": ""}}
 MISSING = ["no-such-program-of-ours"]
 
@@ -28,6 +36,16 @@ ROWS: dict[str, tuple[Document, str, str]] = {
     "only a pause": (suite({"step": "wait", "for": 0}), "", "nothing that decides"),
     "a group that may fail": (
         suite({"step": "group", "allow_failure": True, "steps": [command("true")]}), "", "nothing that decides"),
+    "a group in which only a command of `finally` ran": (
+        suite(group(command("true", **{"if": "false"}), last=command("true"))), "", "nothing that decides"),
+    "the same, deeper": (
+        suite(group(command("true", **{"if": "false"}), last={"step": "group", "steps": [command("true")]})),
+        "", "nothing that decides"),
+    "a group in which only a check of `finally` ran": (
+        suite(group(command("true", **{"if": "false"}), last=validate("command:true"))), "passed", ""),
+    "a group in which a command ran": (suite(group(command("true"), last=command("true"))), "passed", ""),
+    "a command of `finally` that fails": (
+        suite(group(command("true", **{"if": "false"}), last=command("false"))), "failed", ""),
     "a command": (suite(command("true")), "passed", ""),
     "an allowance for a named check": (
         suite({**validate(looks("false", name="may"), looks("true", name="must")), "allow_failures": ["may"]}),
@@ -45,6 +63,18 @@ ROWS: dict[str, tuple[Document, str, str]] = {
     "missing, and a failure was expected": (suite(command(MISSING, expect="failure")), "unknown", MISSING[0]),
     "failed and unknown, and a failure was expected": (
         suite({**validate("command:false", looks(MISSING)), "expect": "failure"}), "unknown", MISSING[0]),
+    "failed beside a late one, and a failure was expected": (
+        suite(beside(command("false"), command("sleep 30", timeout=0.2), expect="failure")), "unknown", "within 0.2 s"),
+    "late beside a failed one, and a failure was expected": (
+        suite(beside(command("sleep 30", timeout=0.2), command("false"), expect="failure")), "unknown", "within 0.2 s"),
+    "failed beside a passed one, and a failure was expected": (
+        suite(beside(command("true"), command("false"), expect="failure")), "passed", ""),
+    "a check failed beside a late one, and a failure was expected": (
+        suite({**validate("command:false", looks("sleep 30", timeout=0.2)), "expect": "failure"}),
+        "unknown", "within 0.2 s"),
+    "a check failed beside one without an answer, and a failure was expected": (
+        suite({**validate("command:false", looks("sleep 30", retry={"timeout": 0.2})), "expect": "failure"}),
+        "unknown", "within 0.2 s"),
     "ended by somebody": (suite(command("kill -TERM $$")), "unknown", "SIGTERM"),
     "crashed by itself": (suite(command("kill -SEGV $$")), "failed", "139"),
     "the first line fails": (suite(command("false\necho done")), "failed", ""),
@@ -57,6 +87,8 @@ ROWS: dict[str, tuple[Document, str, str]] = {
         suite(validate(looks("sleep 30", retry={"timeout": "200ms"}))), "failed", "within 0.2 s"),
     "a deadline of a step is one too": (
         suite(command("sleep 30", retry={"timeout": "200ms"})), "failed", "within 0.2 s"),
+    "a timeout that came out as 0": (
+        suite({"step": "set", "values": {"t": 0}}, command("true", timeout="${{ vars.t }}")), "unknown", "no time"),
     "an expectation that came out empty": (
         suite(EMPTY, validate({"check": "file", "path": "trial.json", "sha256": "${{ vars.w }}"})),
         "unknown", "`sha256` is empty"),

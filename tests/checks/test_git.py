@@ -21,7 +21,7 @@ from tests.checks.fakes import FakeContext, look, verdict
 from seatrial.checks.git import Git
 from seatrial.errors import ToolMissing
 from seatrial.links.process import process_start
-from seatrial.model.values import Duration, Expression
+from seatrial.model.values import Expression, Timeout
 
 HOME = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
 
@@ -252,7 +252,7 @@ def test_a_server_that_hangs_is_unknown_and_leaves_no_process(check: Git, tmp_pa
     (tmp_path / "ssh").write_text(f"#!/bin/sh\necho $$ >{tmp_path}/pid\nexec sleep 1000\n")
     (tmp_path / "ssh").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    assert verdict(replace(check, url="ssh://ship.example/x.git", timeout=Duration(5.0)), FakeContext()) == "unknown"
+    assert verdict(replace(check, url="ssh://ship.example/x.git", timeout=Timeout(5.0)), FakeContext()) == "unknown"
     pid = int((tmp_path / "pid").read_text())
     until(lambda: process_start(pid) == "", "the end of ssh")
 

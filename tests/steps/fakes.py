@@ -364,7 +364,7 @@ class Fake:
             raise value
         return value
 
-    async def run(self, children: Sequence[StepPlan], *, label: str = "", **more: object) -> None:
+    async def run(self, children: Sequence[StepPlan], *, label: str = "", tidies: bool = False, **more: object) -> None:
         self.labels.append(f"{label} {more}" if more else label)
         for at, child in enumerate(children):
             outcome = await self.attempt(child)

@@ -10,7 +10,7 @@ import pytest
 from tests.steps.fakes import FakeContext, within
 
 from seatrial.errors import CannotTell, Overrun, StepFailed, ToolMissing
-from seatrial.model.values import CutText, Duration
+from seatrial.model.values import CutText, Timeout
 from seatrial.spi import Finished
 from seatrial.steps.custom_command import CustomCommand, find
 
@@ -90,7 +90,7 @@ def gone(pid: int) -> bool:
 
 
 def test_a_command_that_takes_too_long_is_an_overrun_with_what_it_said_and_is_gone(tmp_path: Path) -> None:
-    command = CustomCommand(custom_command="echo $$; exec sleep 60", timeout=Duration(2))  # long enough to say it
+    command = CustomCommand(custom_command="echo $$; exec sleep 60", timeout=Timeout(2))  # long enough to say it
     ctx = FakeContext(tmp_path)
     with pytest.raises(Overrun, match=r"did not end within 2 s") as caught:
         within(lambda: command.run(ctx))

@@ -7,7 +7,7 @@ from tests.steps.fakes import FakeContext, within
 
 from seatrial.errors import NodeFailed
 from seatrial.model.cluster import PowerState
-from seatrial.model.values import Duration, Expression
+from seatrial.model.values import Expression, Timeout
 from seatrial.steps.deploy import Deploy
 from seatrial.steps.node_power import StartCluster, StartNode
 from seatrial.steps.wait import Wait
@@ -33,7 +33,7 @@ def ctx(tmp_path: Path) -> FakeContext:
         StartNode(target_node="n12"),
         StartCluster(),
         Deploy(),
-        Wait(until=Expression("it is up"), timeout=Duration(3600)),
+        Wait(until=Expression("it is up"), timeout=Timeout(3600)),
     ],
     ids=lambda step: type(step).__name__,
 )

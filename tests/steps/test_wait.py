@@ -7,7 +7,7 @@ import pytest
 from tests.steps.fakes import FakeContext, within
 
 from seatrial.errors import CannotTell, Overrun
-from seatrial.model.values import Duration, Expression
+from seatrial.model.values import Duration, Expression, Timeout
 from seatrial.spi import StepTraits, traits
 from seatrial.steps.set import Set
 from seatrial.steps.wait import Wait
@@ -45,7 +45,7 @@ def test_wait_until_ends_when_it_holds(tmp_path: Path) -> None:
 
 def test_wait_until_that_never_holds_is_an_overrun(tmp_path: Path) -> None:
     with pytest.raises(Overrun, match=r"timed out after 0\.1 s waiting for `x`: it is false"):
-        within(lambda: Wait(until=Expression("x"), timeout=Duration(0.1)).run(FakeContext(tmp_path)))
+        within(lambda: Wait(until=Expression("x"), timeout=Timeout(0.1)).run(FakeContext(tmp_path)))
 
 
 @pytest.mark.parametrize("value", [7, CannotTell("no such name")])
@@ -53,7 +53,7 @@ def test_wait_until_that_has_no_truth_value_is_unknown(tmp_path: Path, value: ob
     ctx = FakeContext(tmp_path)
     ctx.values = lambda _: value
     with pytest.raises(CannotTell):
-        within(lambda: Wait(until=Expression("x"), timeout=Duration(0.1)).run(ctx))
+        within(lambda: Wait(until=Expression("x"), timeout=Timeout(0.1)).run(ctx))
 
 
 def test_exactly_one_of_for_and_until_is_given() -> None:

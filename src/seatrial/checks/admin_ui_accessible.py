@@ -10,7 +10,7 @@ from seatrial.checks.readings import status_of
 from seatrial.errors import CannotTell, LinkDown, LinkLost, LinkRefused
 from seatrial.model.reading import Health
 from seatrial.model.result import Observation, Verdict, failed, passed, unknown
-from seatrial.model.values import Duration
+from seatrial.model.values import Timeout
 from seatrial.registry import check
 from seatrial.spi import Context, Need, ServesAdmin
 
@@ -20,7 +20,7 @@ from seatrial.spi import Context, Need, ServesAdmin
 class AdminUi:
     """The admin UI answers with 2xx or 3xx on at least one healthy node."""
 
-    timeout: Duration = Duration(10.0)
+    timeout: Timeout = Timeout(10.0)
     """Time limit for each answer."""
 
     def rests_on(self) -> Collection[Need]:

@@ -12,7 +12,7 @@ from seatrial.expressions.text import uses
 from seatrial.model import json_text
 from seatrial.model.resource import Node
 from seatrial.model.result import Category, Observation, failed, passed, unknown
-from seatrial.model.values import Argv, Duration, Expression, argv_of
+from seatrial.model.values import Argv, Expression, Timeout, argv_of
 from seatrial.registry import check
 from seatrial.spi import Context, Finished
 from seatrial.spi.link import NOT_FOUND, shell_complaint
@@ -46,7 +46,7 @@ class Command(OnNodes):
     """Text for its standard input."""
     env: Mapping[str, str] = field(default_factory=dict)
     """Additional environment variables."""
-    timeout: Duration = Duration(60.0)
+    timeout: Timeout = Timeout(60.0)
     """Time limit."""
 
     text_pattern: ClassVar[str] = ":.+"

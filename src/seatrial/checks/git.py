@@ -12,7 +12,7 @@ from seatrial.links.git.place import AtRepository
 from seatrial.links.git.remote import Fetched, is_path
 from seatrial.model import json_text
 from seatrial.model.result import Observation, failed, passed, unknown
-from seatrial.model.values import Duration, Expression
+from seatrial.model.values import Expression, Timeout
 from seatrial.registry import check
 from seatrial.spi import Context
 
@@ -41,7 +41,7 @@ class Git(AtRepository):
     signers: str = ""
     """A file like git's `allowedSignersFile`, relative to the document: one of them must have signed the commit with an
     SSH key."""
-    timeout: Duration = Duration(30.0)
+    timeout: Timeout = Timeout(30.0)
     """Time limit for each call of git."""
 
     text_pattern: ClassVar[str] = ":.+"

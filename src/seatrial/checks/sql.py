@@ -16,7 +16,7 @@ from seatrial.checks.content import holds
 from seatrial.errors import CannotTell, ExtraMissing
 from seatrial.expressions.text import uses
 from seatrial.model.result import Category, Observation, Verdict, failed, passed, unknown
-from seatrial.model.values import NOT_GIVEN, Duration, Expression
+from seatrial.model.values import NOT_GIVEN, Expression, Timeout
 from seatrial.registry import check
 from seatrial.spi import Context
 from seatrial.spi.check import is_ours
@@ -64,7 +64,7 @@ class Sql:
     """The first value of the first row; `null` for NULL."""
     that: Expression = Expression("")
     """CEL over `rows` (a list of maps by column), `value` (unknown without a row), `count`."""
-    timeout: Duration = Duration(10.0)
+    timeout: Timeout = Timeout(10.0)
     """Time limit for connection and query."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:

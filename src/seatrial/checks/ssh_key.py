@@ -11,7 +11,7 @@ from seatrial.checks.per_node import OnEachNode, on_each
 from seatrial.errors import CannotTell, LinkDown, LinkLost
 from seatrial.model.resource import Node
 from seatrial.model.result import Observation, failed, passed, unknown
-from seatrial.model.values import Duration
+from seatrial.model.values import Timeout
 from seatrial.registry import check
 from seatrial.spi import Context
 
@@ -29,7 +29,7 @@ class SshKey(OnEachNode):
     """`refused` or `accepted`; without an answer from the node the result is unknown."""
     user: str = ""
     """The user to log in as; by default the user of the node's own link."""
-    timeout: Duration = Duration(20.0)
+    timeout: Timeout = Timeout(20.0)
     """Time limit for the login."""
 
     text_pattern: ClassVar[str] = _TEXT.pattern

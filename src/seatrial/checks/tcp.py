@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from seatrial.errors import LinkDown
 from seatrial.model.result import Observation, failed, passed
-from seatrial.model.values import Duration
+from seatrial.model.values import Timeout
 from seatrial.registry import check
 from seatrial.spi import Context
 from seatrial.spi.check import is_ours
@@ -29,7 +29,7 @@ class Tcp:
     """1 to 65535."""
     closed: bool = False
     """The port must be closed."""
-    timeout: Duration = Duration(5.0)
+    timeout: Timeout = Timeout(5.0)
     """Time limit for the connection."""
 
     text_pattern: ClassVar[str] = ":.+"

@@ -82,6 +82,8 @@ class TrialContext(TrialResources):
         self.trust: Trust = trial.suite.trust
         self.may_fail = False
         """Whether the step, or one around it, may fail: it decides nothing."""
+        self.tidies = False
+        """Whether the step, or one around it, only tidies up: its checks decide, and its own end does not."""
         self.last_seen, self.last_seen_measured = "", True
         self._around: TrialContext | None = None
         self.open_checks: dict[TrialContext, CheckPlan] = {}
@@ -99,7 +101,7 @@ class TrialContext(TrialResources):
     ) -> TrialContext:  # fmt: skip
         """The context of another step."""
         ctx = TrialContext(self._trial, self._runner, step, {**self._more, **more} if more else self._more)
-        ctx.trust, ctx.may_fail = self.trust, self.may_fail or may_fail
+        ctx.trust, ctx.may_fail, ctx.tidies = self.trust, self.may_fail or may_fail, self.tidies
         ctx.may_pause, ctx.limits = self.may_pause, self.limits
         return ctx
 
@@ -330,8 +332,10 @@ class TrialContext(TrialResources):
 
     # Children, checks, waits
 
-    async def run(self, children: Sequence[StepPlan], *, label: str = "", **more: object) -> None:
-        await self._runner.steps(self.at(self.step + label, more), children)
+    async def run(self, children: Sequence[StepPlan], *, label: str = "", tidies: bool = False, **more: object) -> None:
+        ctx = self.at(self.step + label, more)
+        ctx.tidies |= tidies
+        await self._runner.steps(ctx, children)
 
     async def attempt(self, child: StepPlan, *, label: str = "") -> Outcome:
         return await self._runner.child(self.at(self.step + label), child)

@@ -6,11 +6,8 @@ import traceback
 
 from seatrial.engine.context import TrialContext
 from seatrial.errors import CannotTell, Overrun, SeatrialError, StepFailed, StepStopped
-from seatrial.model.result import Category, Outcome, Verdict
+from seatrial.model.result import ACCIDENTS, Category, Outcome, Verdict
 from seatrial.model.scenario import StepPlan
-
-ACCIDENTS = (Category.TIMEOUT, Category.INFRASTRUCTURE, Category.UNSUPPORTED, Category.CLEAN_UP)
-"""Categories of failures that are not the product's own."""
 
 
 def outcome_of(error: BaseException) -> Outcome:
@@ -38,12 +35,12 @@ def as_expected(plan: StepPlan, outcome: Outcome) -> Outcome:
         return outcome
     if outcome.verdict is Verdict.PASSED:
         return Outcome(verdict=Verdict.FAILED, error="passed, and was expected to fail", category=Category.TEST)
-    if outcome.unclear:
-        text = f"it failed, and something else did not pass: {outcome.unclear}"
-        return Outcome(verdict=Verdict.UNKNOWN, error=text, evidence=outcome.evidence)
     if outcome.category in ACCIDENTS:
         text = f"a failure of the product was expected, and this is another one: {outcome.error}"
         return Outcome(verdict=Verdict.UNKNOWN, error=text, category=outcome.category, evidence=outcome.evidence)
+    if outcome.unclear:
+        text = f"it failed, and something else did not pass: {outcome.unclear}"
+        return Outcome(verdict=Verdict.UNKNOWN, error=text, evidence=outcome.evidence)
     return Outcome(verdict=Verdict.PASSED, outputs={**outcome.outputs, "error": outcome.error})
 
 

@@ -21,7 +21,7 @@ from seatrial.loading.site import Plans, Site, Trial, shown
 from seatrial.loading.suite_keys import RetryKeys
 from seatrial.model.frozen import frozen
 from seatrial.model.scenario import CheckPlan, Retry, StepPlan
-from seatrial.model.values import Argv, Duration, Expression, FileNames, Names, Pattern, Range, Rule
+from seatrial.model.values import Argv, Duration, Expression, FileNames, Names, Pattern, Range, Rule, Timeout
 from seatrial.spi import ChecksFields
 
 
@@ -225,6 +225,7 @@ _PLAIN: dict[object, Shape] = {
     type(None): shapes.Nothing(),
     None: shapes.Nothing(),
     Duration: shapes.Span(),
+    Timeout: shapes.TimeLimit(),
     Expression: shapes.Formula(),
     Pattern: shapes.Regular(),
     Rule: shapes.OfTheWhole(),

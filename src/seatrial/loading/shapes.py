@@ -154,6 +154,19 @@ class Span:
         return {"$ref": "#/$defs/duration"}
 
 
+class TimeLimit(Span):
+    """A timeout, in seconds: more than 0."""
+
+    def read(self, value: Any, place: Place, site: Site) -> Any:
+        seconds = super().read(value, place, site)
+        if seconds == 0:
+            site.problem(place, "a timeout of 0 leaves no time", "leave it out for the default")
+        return seconds
+
+    def schema(self, refs: Callable[[type[Any]], Schema]) -> Schema:
+        return {"$ref": "#/$defs/duration", "not": {"enum": [0, "0", "0s"]}}
+
+
 class Formula:
     """A CEL expression: kept as text, evaluated on use."""
 

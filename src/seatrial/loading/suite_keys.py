@@ -11,7 +11,7 @@ from seatrial.model.frozen import frozen
 from seatrial.model.reading import Trust
 from seatrial.model.scenario import Notification, Retry
 from seatrial.model.service import Service
-from seatrial.model.values import Duration, Expression, Range
+from seatrial.model.values import Duration, Expression, Range, Timeout
 
 
 @frozen
@@ -19,15 +19,15 @@ class Deadlines:
     """The timeout of each kind of operation; the default is the provider's own deadline, and of more than 10 nodes its
     multiple: five times as long for 50."""
 
-    deploy: Duration | None = None
+    deploy: Timeout | None = None
     """The timeout of a deployment."""
-    start: Duration | None = None
+    start: Timeout | None = None
     """The timeout of a power-on."""
-    stop: Duration | None = None
+    stop: Timeout | None = None
     """The timeout of a power-off."""
-    restart: Duration | None = None
+    restart: Timeout | None = None
     """The timeout of a restart."""
-    destroy: Duration | None = None
+    destroy: Timeout | None = None
     """The timeout of the removal of a deployment."""
 
     def given(self) -> dict[str, float]:
@@ -96,7 +96,7 @@ class SuiteKeys:
     by what Seatrial measured."""
     reuse: Literal["none", "snapshot"] = "none"
     """`snapshot`: suites with the same system and parameters start from one cluster, reverted between them."""
-    timeout: Duration | None = None
+    timeout: Timeout | None = None
     """The timeout of the whole suite."""
     deadlines: Deadlines = field(default_factory=Deadlines)
     """The timeout of each kind of operation."""
@@ -135,7 +135,7 @@ class RetryKeys:
     """Whether the pauses stay the same or double."""
     jitter: bool | Annotated[float, Range(0, 1)] = 0.0
     """The random share of each pause, from 0 to 1; true: 0.5."""
-    timeout: Duration | None = None
+    timeout: Timeout | None = None
     """The timeout of all attempts together."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
@@ -164,7 +164,7 @@ class StepKeys:
     """The purpose of the step, for reports."""
     if_: Expression = Expression("")
     """A CEL expression; the step is skipped if it is false."""
-    timeout: Duration | None = None
+    timeout: Timeout | None = None
     """The timeout of one attempt."""
     retry: Retry | None = None
     """The retries of the step: a number of attempts, or a mapping."""

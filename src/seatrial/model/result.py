@@ -42,6 +42,10 @@ class Category(StrEnum):
     CLEAN_UP = "clean-up"
 
 
+ACCIDENTS = (Category.TIMEOUT, Category.INFRASTRUCTURE, Category.UNSUPPORTED, Category.CLEAN_UP)
+"""Categories of failures that are not the product's own."""
+
+
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
     """Failed outweighs unknown, unknown outweighs passed; without any verdict: unknown, because nothing ran."""
     seen = set(verdicts)

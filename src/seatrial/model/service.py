@@ -9,7 +9,7 @@ from typing import Annotated
 
 from seatrial.model.chart import Chart
 from seatrial.model.frozen import frozen
-from seatrial.model.values import Argv, Duration, Range
+from seatrial.model.values import Argv, Duration, Range, Timeout
 
 __all__ = ["Service", "ServiceForward", "ServiceHealth"]
 
@@ -32,7 +32,7 @@ class ServiceHealth:
     """Text in the body of the answer: it distinguishes this service from another one at its port."""
     command: tuple[str, ...] = ()
     """A program of this machine with its arguments; exit code 0 passes."""
-    timeout: Duration = Duration(60.0)
+    timeout: Timeout = Timeout(60.0)
     """Maximum time from its start until it is healthy."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:

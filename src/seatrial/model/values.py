@@ -19,6 +19,7 @@ __all__ = [
     "Names",
     "Pattern",
     "Range",
+    "Timeout",
     "WaitFor",
     "argv_of",
     "duration",
@@ -27,6 +28,9 @@ __all__ = [
 
 Duration = NewType("Duration", float)
 """Seconds. In documents: a number of seconds, or `500ms`, `10s`, `5m`, `1h`, `1h30m`."""
+
+Timeout = NewType("Timeout", float)
+"""A duration that is not 0: that would leave no time."""
 
 Expression = NewType("Expression", str)
 """A CEL expression."""

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from seatrial.model.scenario import Retry
-from seatrial.model.values import Argv, ContainerExecutor, Duration, Expression, Names
+from seatrial.model.values import Argv, ContainerExecutor, Expression, Names, Timeout
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ class Health:
     """The name of a port; an accepted connection means ready."""
     http: str = ""
     """A URL; a status from 200 to 399 means ready."""
-    timeout: Duration = Duration(60.0)
+    timeout: Timeout = Timeout(60.0)
     """Timeout until it is ready."""
 
 
@@ -165,7 +165,7 @@ class Check:
     """Names to values: the check runs once for each combination."""
     if_: Expression = Expression("")
     """Run it only if this expression is true."""
-    timeout: Duration | None = None
+    timeout: Timeout | None = None
     """Timeout of one attempt."""
     retry: Retry | None = None
     """Maximum number of attempts."""

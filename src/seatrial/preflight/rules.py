@@ -112,8 +112,6 @@ def _check(pipeline: Pipeline, check: Check, place: Place) -> Broken:
             yield (*place, "artifacts", at), f"{pattern!r} leads out of the check's folder", "name files inside it"
     if "${{" not in check.cwd and _leads_out(check.cwd):
         yield (*place, "cwd"), f"{check.cwd!r} leads out of the source", "name a folder inside it"
-    if check.timeout is not None and not check.timeout:
-        yield (*place, "timeout"), "a timeout of 0 leaves no time", "leave it out for none"
     yield from _variables(check.env, (*place, "env"))
     for at, name in enumerate(check.env_inputs):
         if "${{" not in name and not _VARIABLES.fullmatch(name):

@@ -258,9 +258,10 @@ class Context(Protocol):
         """Until the end of the block the trial only waits for what ends by itself, such as a namespace in deletion:
         another suite may begin meanwhile, as if this one had ended."""
 
-    async def run(self, children: Sequence[StepPlan], *, label: str = "", **more: object) -> None:
+    async def run(self, children: Sequence[StepPlan], *, label: str = "", tidies: bool = False, **more: object) -> None:
         """Run child steps in order; StepStopped at the first without the verdict passed. `label` becomes part of the
-        path; expressions in the children see `more`."""
+        path; expressions in the children see `more`. Steps that tidy up measure nothing by their own end: a suite
+        cannot pass by them alone, only by checks in them."""
 
     async def attempt(self, child: StepPlan, *, label: str = "") -> Outcome:
         """Run one child step and return its outcome, without raising for failed or unknown."""

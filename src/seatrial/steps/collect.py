@@ -13,7 +13,7 @@ from typing import ClassVar
 from seatrial.errors import CannotTell, SeatrialError
 from seatrial.model.resource import Node
 from seatrial.model.scenario import Outputs
-from seatrial.model.values import Duration
+from seatrial.model.values import Timeout
 from seatrial.registry import step
 from seatrial.spi import Context, KeepsConsole
 from seatrial.spi.concurrency import for_each
@@ -52,7 +52,7 @@ class Collect:
     """Also collect the service's log, and the console if there is one."""
     optional: bool = False
     """Ignore missing files and nodes without an answer."""
-    command_timeout: Duration = Duration(60.0)
+    command_timeout: Timeout = Timeout(60.0)
     """Time limit for each command."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:

@@ -20,7 +20,7 @@ from seatrial.model.frozen import frozen
 from seatrial.model.resource import Node
 from seatrial.model.result import Category
 from seatrial.model.scenario import Outputs
-from seatrial.model.values import Argv, CutText, Duration, argv_of
+from seatrial.model.values import Argv, CutText, Timeout, argv_of
 from seatrial.registry import step
 from seatrial.spi import Context, Finished, FollowsOutput
 from seatrial.spi.link import NO_PROGRAM, NOT_FOUND, shell_complaint
@@ -67,7 +67,7 @@ class CustomCommand:
     """Text for its standard input."""
     expect_exit_code: int | tuple[int, ...] = 0
     """The expected exit code, or a list of them."""
-    timeout: Duration | None = None
+    timeout: Timeout | None = None
     """Time limit for each attempt."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:

@@ -33,7 +33,8 @@ class Group:
     rollback: tuple[StepPlan, ...] = ()
     """Run these if the group did not pass: in reverse order, each regardless of the others' results."""
     finally_: tuple[StepPlan, ...] = ()
-    """Run these at the end, even if the group is cancelled: each regardless of the others' results."""
+    """Run these at the end, even if the group is cancelled: each regardless of the others' results. A suite does not
+    pass by these alone, only by checks in them."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
         if not self.steps:
@@ -72,7 +73,7 @@ async def _all(ctx: Context, block: str, steps: Sequence[StepPlan], error: str) 
     stopped: list[Ended] = []
     for child in steps:
         try:
-            await ctx.run([child], error=error)
+            await ctx.run([child], tidies=True, error=error)
         except StepStopped as why:
             stopped.append((block, why))
     return stopped

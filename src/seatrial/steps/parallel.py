@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from seatrial.errors import StepStopped, nearest
 from seatrial.model.graph import cycle
-from seatrial.model.result import Outcome, Verdict, worst
+from seatrial.model.result import ACCIDENTS, Outcome, Verdict, worst
 from seatrial.model.scenario import Outputs, StepPlan
 from seatrial.registry import step
 from seatrial.spi import Context
@@ -123,7 +123,7 @@ def judged(
         unclear="; ".join(
             f"{name(child)}: {outcome.unclear or outcome.error}"
             for child, outcome in bad
-            if outcome.unclear or outcome.verdict is not verdict
+            if outcome.unclear or outcome.verdict is not verdict or outcome.category in ACCIDENTS
         ),
     )
 

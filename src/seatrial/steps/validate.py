@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from seatrial.errors import CannotTell, StepFailed
-from seatrial.model.result import Category, CheckResult, Verdict
+from seatrial.model.result import ACCIDENTS, Category, CheckResult, Verdict
 from seatrial.model.scenario import CheckPlan, Outputs, Retry
 from seatrial.model.values import Range
 from seatrial.registry import step
@@ -48,7 +48,7 @@ class Validate:
         failed, unknown = by_verdict[Verdict.FAILED], by_verdict[Verdict.UNKNOWN]
         if failed:
             category = failed[0].observation.category or Category.PRODUCT
-            unclear = _summary(unknown)
+            unclear = _summary([*unknown, *(one for one in failed if one.observation.category in ACCIDENTS)])
             raise StepFailed(_summary(failed), category=category, evidence=_evidence(results), unclear=unclear)
         if unknown:
             error = CannotTell(_summary(unknown), evidence=_evidence(results))

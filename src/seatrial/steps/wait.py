@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from seatrial.model.scenario import Outputs
-from seatrial.model.values import Duration, Expression
+from seatrial.model.values import Duration, Expression, Timeout
 from seatrial.registry import step
 from seatrial.spi import Context
 from seatrial.spi.context import is_true
@@ -31,7 +31,7 @@ class Wait:
     """The duration."""
     until: Expression = Expression("")
     """A CEL expression to become true."""
-    timeout: Duration | None = None
+    timeout: Timeout | None = None
     """Time limit; by default 5 minutes with `until`."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:

@@ -12,7 +12,7 @@ from seatrial.errors import CannotTell, LimitReached, UsageError
 from seatrial.expressions.evaluate import OURS
 from seatrial.model.frozen import frozen
 from seatrial.model.resource import Node
-from seatrial.model.values import Argv, Duration, Expression
+from seatrial.model.values import Argv, Expression, Timeout
 from seatrial.spi import Context
 
 T = TypeVar("T")
@@ -20,7 +20,7 @@ T = TypeVar("T")
 Roots = Mapping[str, Mapping[str, object]]
 """Values under their first names: `node`, `cluster`, `record`, `outputs`."""
 
-TWO, FIVE = Duration(2.0), Duration(5.0)
+TWO, FIVE = Timeout(2.0), Timeout(5.0)
 HOUR, MINUTES_20 = 3600.0, 1200.0
 DEADLINES = {"deploy": HOUR, "destroy": MINUTES_20}
 """Seconds for a program that makes machines or containers itself: a provider's deadlines are for its own nodes."""
@@ -60,7 +60,7 @@ class Probe(HttpParts):
     that: Expression = NONE
     """CEL over `json`, `body` and `status`; it must be true too. For a command, `body` is what it printed, without the
     last line end, and `exit_code` is another name for `status`."""
-    timeout: Duration = TWO
+    timeout: Timeout = TWO
     """How long one answer may take."""
 
     def __post_init__(self) -> None:
@@ -120,7 +120,7 @@ class DataSettings:
     """How to read one record back."""
     count: int = 5
     """Number of records before each outage."""
-    timeout: Duration = FIVE
+    timeout: Timeout = FIVE
     """For one record."""
 
 

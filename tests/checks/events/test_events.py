@@ -22,7 +22,7 @@ from seatrial.checks.events.matching import ExpectedEvent
 from seatrial.checks.events.payload import Payload
 from seatrial.checks.events.sources import HttpEvents, LogEvents, SqlEvents
 from seatrial.model.result import Observation
-from seatrial.model.values import Duration, Expression
+from seatrial.model.values import Expression, Timeout
 
 ONE = ExpectedEvent(type="created")
 SHORT: dict[str, Any] = {"within": 0.3, "settle": 0.0}
@@ -266,7 +266,7 @@ def test_a_list_that_breaks_off_is_unknown(page: Any, says: str) -> None:
 def test_a_server_that_never_answers_is_unknown_even_if_no_look_ends_in_time(tmp_path: Path) -> None:
     with serving() as server:
         server.release.clear()
-        source = HttpEvents(url=f"{server.url}/slow", timeout=Duration(0.3))
+        source = HttpEvents(url=f"{server.url}/slow", timeout=Timeout(0.3))
         for expect in ((ONE,), ()):
             silent = look(Events(expect=expect, http=source, **SHORT | {"within": 0.05}), FakeContext())
             assert (silent.verdict, "did not answer" in silent.why) == ("unknown", True)

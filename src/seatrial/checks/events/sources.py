@@ -16,7 +16,7 @@ from seatrial.errors import CannotTell, StepFailed, nearest
 from seatrial.links.http import Answer, Web, bare
 from seatrial.model import json_text
 from seatrial.model.result import Observation
-from seatrial.model.values import Duration, Expression
+from seatrial.model.values import Expression, Timeout
 from seatrial.spi import Context
 from seatrial.spi.check import is_ours
 
@@ -49,7 +49,7 @@ class HttpEvents:
     """The same: the number of all events, as the server counts them. With fewer events the list is incomplete."""
     most_pages: int = 100
     """Maximum number of pages; with more the list is incomplete."""
-    timeout: Duration = Duration(10.0)
+    timeout: Timeout = Timeout(10.0)
     """Time limit for each page."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:
@@ -130,7 +130,7 @@ class SqlEvents:
     """One statement that only reads, with an `ORDER BY`. Its columns are the fields of an event."""
     json: str | tuple[str, ...] = ()
     """Columns with JSON as text."""
-    timeout: Duration = Duration(10.0)
+    timeout: Timeout = Timeout(10.0)
     """Time limit for connection and query."""
 
     def check_fields(self) -> Iterable[tuple[str, str]]:

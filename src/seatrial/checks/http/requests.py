@@ -15,7 +15,7 @@ from seatrial.checks.http.uploads import Sent, Upload
 from seatrial.errors import LinkDown, LinkLost, LinkRefused
 from seatrial.expressions.text import uses
 from seatrial.model.result import Category, Observation, failed, passed, unknown
-from seatrial.model.values import Duration, Expression
+from seatrial.model.values import Expression, Timeout
 from seatrial.spi import Context
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Asked:
     """`keep` redirects as the answer, or `follow` them as a browser does; `auto`: follow after `submit`."""
     max_redirects: int = 10
     """Maximum number of redirects to follow; more are a failure."""
-    timeout: Duration = Duration(10.0)
+    timeout: Timeout = Timeout(10.0)
     """Time limit for each complete answer."""
 
     def wrong_asking(self) -> Iterable[tuple[str, str]]:

@@ -17,7 +17,7 @@ from seatrial.checks.prometheus.window import observe_window
 from seatrial.links.prometheus import Prometheus
 from seatrial.links.prometheus.promql import comparison, counted, labelled, parsed
 from seatrial.model.result import Observation
-from seatrial.model.values import Duration, Expression
+from seatrial.model.values import Duration, Expression, Timeout
 from seatrial.registry import check
 from seatrial.spi import Context
 from seatrial.spi.check import is_ours
@@ -80,11 +80,11 @@ class PrometheusCheck:
     will do."""
     scraped_since: float | None = None
     """A time: samples from after it will do, in place of the time at which the check began to look."""
-    scrape_within: Duration = Duration(90.0)
+    scrape_within: Timeout = Timeout(90.0)
     """The maximum time to wait for the next scrape."""
     no_data: Literal["unknown", "failed"] = "unknown"
     """The verdict without data. Metrics without the trial's label are always a failure."""
-    timeout: Duration = Duration(10.0)
+    timeout: Timeout = Timeout(10.0)
     """Time limit for each answer of the server."""
 
     text_pattern: ClassVar[str] = ":.+"

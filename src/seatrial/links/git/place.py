@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from seatrial.links.git.remote import Remote
-from seatrial.model.values import Duration
+from seatrial.model.values import Timeout
 from seatrial.spi import Context
 
 
@@ -28,7 +28,7 @@ class AtRepository:
     trust_first_key: bool = False
     """SSH: trust the host key that the server shows first, and no other one for the rest of the trial. By default your
     `known_hosts` must have it."""
-    timeout: Duration = Duration(60.0)
+    timeout: Timeout = Timeout(60.0)
     """Time limit for each call of git."""
 
     def wrong_repository(self) -> Iterable[tuple[str, str]]:

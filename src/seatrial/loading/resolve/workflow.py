@@ -187,9 +187,7 @@ class Workflow(DocumentSite):
                 continue
             self.extras = ("outputs",) if key == "outputs" else ()
             values[field.name] = field.shape.read(value, where, self)
-            if key == "timeout" and values[key] == 0:
-                self.problem(where, "a timeout of 0 leaves no time", "remove it for no timeout")
-            elif key in ("if", "outputs"):
+            if key in ("if", "outputs"):
                 for name, text in (value if isinstance(value, dict) else {"": value}).items():
                     if isinstance(text, str) and not expressions.strip(text):
                         self.formula("", (*where, name) if name else where)

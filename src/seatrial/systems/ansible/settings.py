@@ -13,7 +13,7 @@ from seatrial.errors import CannotTell, closest, nearest
 from seatrial.links import inventory
 from seatrial.links.ansible import configuration
 from seatrial.links.paths import shown
-from seatrial.model.values import Duration, FileNames
+from seatrial.model.values import FileNames, Timeout
 from seatrial.systems.ansible import playbooks
 from seatrial.systems.machines.settings import MachineSettings
 from seatrial.systems.settings import Probe
@@ -62,7 +62,7 @@ class AnsibleSettings(MachineSettings):
     """More arguments of `ansible-playbook`."""
     env: Mapping[str, str] = field(default_factory=dict)
     """More environment variables of Ansible."""
-    timeouts: Mapping[str, Duration] = field(default_factory=dict)
+    timeouts: Mapping[str, Timeout] = field(default_factory=dict)
     """`deploy`, `stop`, `start` or `destroy` to its deadline; default: the suite's, else an hour for `deploy` and 20
     minutes for the others."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from seatrial.links.inventory import STYLES
 from seatrial.model.resource import require_label
-from seatrial.model.values import Argv, Duration
+from seatrial.model.values import Argv, Duration, Timeout
 from seatrial.systems.machines.settings import MachineSettings
 from seatrial.systems.settings import Probe
 
@@ -82,7 +82,7 @@ class Verb:
     """Its working folder, relative to the document."""
     env: Mapping[str, str] = field(default_factory=dict)
     """More environment variables."""
-    timeout: Duration | None = None
+    timeout: Timeout | None = None
     """Its deadline."""
     exit_codes: tuple[int, ...] = ()
     """Its accepted exit codes; default: 0 alone."""
@@ -137,7 +137,7 @@ class CommandSettings(MachineSettings):
     parameters_as_flags: tuple[str, ...] | None = None
     """Verbs with `--cluster-size 3` and the like for every parameter; default: none. For suites in the older
     framework's form: init, or deploy if there is no init, without unknown keys of a sut and unknown requirements."""
-    timeouts: Mapping[str, Duration] = field(default_factory=dict)
+    timeouts: Mapping[str, Timeout] = field(default_factory=dict)
     """Verb to deadline; default: the suite's, else an hour for `deploy`, 20 minutes for `destroy`, and the provider's
     for the others."""
     grace: Duration = TEN

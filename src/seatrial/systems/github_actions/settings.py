@@ -15,11 +15,11 @@ from seatrial.links.forge.runs.order import Dispatch, DispatchWithArtifacts, Ord
 from seatrial.links.forge.runs.repository import LITERAL, Place, find_place
 from seatrial.links.forge.runs.validation import Wrong, later, workflow_here, wrong_here
 from seatrial.links.forge.workflows.values import Unknown
-from seatrial.model.values import Argv, Duration, Expression, Rule
+from seatrial.model.values import Argv, Duration, Expression, Rule, Timeout
 from seatrial.systems.github_actions.environments import problems
 from seatrial.systems.settings import DataSettings, Probe
 
-MINUTE = Duration(60.0)
+MINUTE = Timeout(60.0)
 
 ABANDONED = Duration(12 * 3600.0)
 """Twice the longest job on GitHub's runners, three times the default of `--keep-for`."""
@@ -55,7 +55,7 @@ class StandingSettings:
 
     command: Argv
     """Prints nothing without a deployment; else its name, or the id of the run that made it."""
-    timeout: Duration = MINUTE
+    timeout: Timeout = MINUTE
     """How long the command may take."""
 
 

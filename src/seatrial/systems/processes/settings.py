@@ -7,8 +7,8 @@ from dataclasses import field
 
 from seatrial.model.frozen import frozen
 from seatrial.model.resource import require_label
-from seatrial.model.values import Argv, Duration, Expression, Rule
-from seatrial.systems.settings import FIVE, NONE, TWO, DataSettings, HttpParts, Probe
+from seatrial.model.values import Argv, Duration, Expression, Rule, Timeout
+from seatrial.systems.settings import NONE, TWO, DataSettings, HttpParts, Probe
 
 
 @frozen
@@ -36,7 +36,7 @@ class ServiceSettings(Program):
     """Parameter to flag (`misbehave: --misbehave`), used only if the suite has the parameter."""
     stop_signal: str = "TERM"
     """The signal for an orderly stop."""
-    stop_timeout: Duration = FIVE
+    stop_timeout: Duration = Duration(5.0)
     """From the stop signal to SIGKILL."""
     folder: str = "${{ node.folder }}"
     """The working folder on the node."""
@@ -52,9 +52,9 @@ class RoleSettings(HttpParts):
     """CEL over `json`, `body`, `status`: true on a node with the role."""
     name: Expression = NONE
     """CEL over the same values: the name of the one node with the role."""
-    timeout: Duration = TWO
+    timeout: Timeout = TWO
     """How long one answer may take."""
-    wait: Duration = FIVE
+    wait: Duration = Duration(5.0)
     """How long no node may have the role (an election) before the search fails."""
 
     def __post_init__(self) -> None:

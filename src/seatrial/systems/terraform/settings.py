@@ -10,7 +10,7 @@ from typing import Any, Literal
 from seatrial.errors import CannotTell, nearest
 from seatrial.links.inventory.terraform import DEFAULT, TerraformNodes
 from seatrial.links.terraform import configuration
-from seatrial.model.values import Argv, Duration
+from seatrial.model.values import Argv, Timeout
 from seatrial.systems.machines.settings import MachineSettings
 from seatrial.systems.settings import Probe
 
@@ -63,7 +63,7 @@ class TerraformSettings(MachineSettings):
     """Crash one node: no orderly shutdown."""
     restart_node: Argv = ()
     """Restart one node."""
-    timeouts: Mapping[str, Duration] = field(default_factory=dict)
+    timeouts: Mapping[str, Timeout] = field(default_factory=dict)
     """`init`, `plan`, `apply` or `destroy` to its deadline; default: the suite's, else an hour for the first
     three, and 20 minutes for `destroy`."""
 
