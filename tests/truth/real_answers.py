@@ -35,6 +35,10 @@ ETCD = {"endpoint": "NODE", "health": True, "took": "1ms", "Status": {"state": "
 DOCKER = {"Names": "NODE", "State": "running", "Status": "Up 5 minutes (healthy)", "Health": ""}
 MONGO = {"name": "NODE", "stateStr": "SECONDARY"}
 
+SPRING: dict[str, Any] = {"status": "UP", "components": {
+    "db": {"status": "UP", "details": {"database": "PostgreSQL"}}, "diskSpace": {"status": "UP"}}}  # fmt: skip
+PROFILE: dict[str, Any] = {"status": "UP", "checks": [{"name": "disk", "status": "UP", "data": {"free": 12}}]}
+
 STREAMING: Document = {"states": {"streaming": "running"}}
 MEMBERS: Document = {"health_json": {"name": "Member", "parts": {"service": "State"}}, **STREAMING}
 ENDPOINTS: Document = {"health_json": {"name": "endpoint", "parts": {"service": "health"}}}
@@ -68,6 +72,24 @@ HEALTHS: dict[str, tuple[Document, str, str, str]] = {
     "health has the status yellow": ({}, health(), says({**EVERY, "status": "yellow"}), "X"),
     "health has the state not ok": ({}, health(), says({**EVERY, "state": "NOT OK"}), "X"),
     "health has failed nodes": ({}, health(), says({**EVERY, "failed_nodes": ["n12"]}), "X"),
+    "Spring Boot: nothing": ({}, says({**EVERY, **SPRING}), says({**EVERY, **SPRING}), "P"),
+    "Spring Boot: a component is down": (
+        {}, says({**EVERY, **SPRING}), says({**EVERY, **SPRING, "components": {"db": {"status": "DOWN"}}}), "X"),
+    "Spring Boot: a component inside another is down": (
+        {}, says({**EVERY, **SPRING}),
+        says({**EVERY, **SPRING, "components": {"db": {"status": "UP", "components": {"r": {"status": "DOWN"}}}}}),
+        "X"),
+    "MicroProfile: nothing": ({}, says({**EVERY, **PROFILE}), says({**EVERY, **PROFILE}), "P"),
+    "MicroProfile: a check is down": (
+        {}, says({**EVERY, **PROFILE}), says({**EVERY, **PROFILE, "checks": [{"name": "a", "status": "DOWN"}]}), "X"),
+    "health+json: a measurement fails": (
+        {}, says({**EVERY, "status": "pass", "checks": {"disk": [{"status": "pass"}]}}),
+        says({**EVERY, "status": "pass", "checks": {"disk": [{"status": "pass"}, {"status": "fail"}]}}), "X"),
+    "health has a check that failed": ({}, health(), says({**EVERY, "status": "ok", "checks": {"a": "failed"}}), "X"),
+    "health has a check that is false": ({}, health(), says({**EVERY, "status": "ok", "checks": {"disk": False}}), "X"),
+    "health has a check that is critical": ({}, health(), says({**EVERY, "checks": [{"status": "critical"}]}), "X"),
+    "health has checks that are well": (
+        {}, health(), says({**EVERY, "checks": {"a": "ok", "load": 0.4, "tls": True, "note": "no disk failed"}}), "P"),
     "health has no quorum": ({}, health(), says({**EVERY, "hasQuorum": False}), "X"),
     "health has a sum of failures, none": (
         {}, health(), says({**EVERY, "failed": 0, "overall": "3 passed, 0 failed", "degraded": False}), "P"),

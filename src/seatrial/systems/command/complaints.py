@@ -31,6 +31,10 @@ _WHOLE = (
 )  # fmt: skip
 """Keys beside the nodes whose value is about the whole."""
 
+_CHECKS = ("check", "checks", "component", "components", "health_check", "health_checks", "healthchecks")
+"""Keys with what a server has checked of itself, as in a Spring Boot or MicroProfile answer: a mapping of names, or a
+list."""
+
 _UNWELL = ("unhealthy", "nok", "ko", "degraded", "impaired", "critical", "fail", "failed", "failing", "failure",
            "error", "fatal", "down", "dead", "lost", "broken", "crashed", "unreachable", "unavailable", "offline",
            "inactive", "stopped", "exited", "timeout", "unready", "yellow", "red", "false")  # fmt: skip
@@ -67,8 +71,27 @@ def of(item: object, words: Words, without: Collection[str] = ()) -> Iterator[st
             yield from (f"{key}.{inner}" for inner in of(said, words, without))
         elif (name in _WHOLE and is_unwell(name, said, words)) or (names_error(key) and is_error(said)):
             yield f"{key}: {said}"
+        elif name in _CHECKS:
+            yield from (f"{key}.{inner}" for inner in _checked(said, words))
         elif name == "conditions" and isinstance(said, list):
             yield from _conditions(said)
+
+
+def _checked(told: object, words: Words) -> Iterator[str]:
+    """The checks that did not pass."""
+    listed = [(_name_of(one), one) for one in told] if isinstance(told, list) else []
+    for name, said in told.items() if isinstance(told, Mapping) else listed:
+        if isinstance(said, list):
+            yield from (f"{name}.{inner}" for one in said for inner in of(one, words))
+        elif isinstance(said, Mapping):
+            yield from (f"{name}.{inner}" for inner in of(said, words))
+        elif is_unwell("ok", said, words):
+            yield f"{name}: {said}"
+
+
+def _name_of(check: object) -> str:
+    named = (str(check[key]) for key in ("name", "check", "id") if key in check) if isinstance(check, Mapping) else ()
+    return next(iter(named), "?")
 
 
 def is_unwell(key: str, said: object, words: Words) -> bool:
