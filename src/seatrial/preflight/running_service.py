@@ -25,6 +25,9 @@ from seatrial.spi import Context, Finished
 
 LOOPBACK = "127.0.0.1"
 
+LATE_LOG = 6.0
+"""Seconds for the log of a container that has ended."""
+
 PREPARE = 120.0
 """Seconds for each program to run before the service."""
 
@@ -91,19 +94,17 @@ class Contained(RunningService):
         return "" if status == "running" else f"did not stay up: its container is {status}, with exit code {code}"
 
     async def end(self) -> str:
-        # The log is complete only after the engine reports the container's end.
-        status = "stopping"
-        for _ in range(50):
+        # The log is complete only after the engine reports the container's end, and on a busy machine Podman's monitor
+        # may write it later still.
+        clock = asyncio.get_running_loop().time
+        latest = clock() + LATE_LOG
+        while True:
             status, _code = await status_of(self.engine, self.container)
-            if status not in ("stopped", "stopping"):
+            text = "" if status in ("stopped", "stopping") else await log_of(self.engine, self.container)
+            if text or status == "running" or clock() > latest:
                 break
             await asyncio.sleep(0.1)
-        text = ""
-        for _ in range(11):
-            text = await log_of(self.engine, self.container)
-            if text or status == "running":
-                break
-            await asyncio.sleep(0.1)  # on a busy machine, Podman's monitor may write it after the end is reported
+        text = text or await log_of(self.engine, self.container)
         await self.ctx.give_back("container", self.container)
         return text
 
