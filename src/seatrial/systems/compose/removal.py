@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import signal
 from collections.abc import Mapping
@@ -20,6 +21,9 @@ from seatrial.systems.compose.model import PROJECT
 CALLS = 30.0
 """Seconds for the engine's own calls to end, once their tool is dead."""
 
+SLOW = 10.0
+"""Seconds in which at least one thing must go: Podman removes a container late that restarts at that moment."""
+
 LISTS: Mapping[str, tuple[str, ...]] = {
     "container": ("ps", "--all", "--quiet", "--no-trunc"),
     "volume": ("volume", "ls", "--quiet"),
@@ -32,7 +36,7 @@ async def give_back(resource: Resource) -> None:
     """End a tool that still works for the project, then remove its containers, volumes, networks and built images."""
     engine, project = again(resource.detail), str(resource.detail["project"])
     await _tools_gone(project)
-    before: list[str] | None = None
+    clock, most, latest = asyncio.get_running_loop().time, math.inf, 0.0
     while left := [(kind, name) for kind in LISTS for name in await _named(engine, kind, project)]:
         refused: CannotTell | None = None
         for kind, name in left:
@@ -40,9 +44,12 @@ async def give_back(resource: Resource) -> None:
                 await take_away(engine, kind, name)
             except CannotTell as error:  # Podman keeps a container that another one depends on
                 refused = error
-        if before is not None and len(left) >= len(before):
+        if len(left) < most:
+            most, latest = len(left), clock() + SLOW
+        elif clock() > latest:
             raise refused or CannotTell(f"{engine.name} still has {', '.join(name for _, name in left)} of {project}")
-        before = [name for _, name in left]
+        else:
+            await asyncio.sleep(0.1)
     for image in await engine.names(
         "image", "ls", "--quiet", "--filter", f"label={PROJECT}={project}", what=f"listing the images of {project}"
     ):
