@@ -59,10 +59,20 @@ SILENT = Result(kind="unreachable", host="n1", task="true", place="site.yml:4", 
         ({"hosts.ini": "[web]\nn1\n[web:vars]\nansible_host=10.0.0.1\n"}, "hosts.ini:4"),
         ({"hosts.yml": "web:\n  hosts:\n    n1:\n      ansible_host: 10.0.0.1\n"}, "hosts.yml:4"),
         ({"hosts.ini": "n1\n", "host_vars/n1.yml": "# here\nansible_host: 10.0.0.1\n"}, "host_vars/n1.yml:2"),
+        ({"hosts.json": '[{"name": "n1", "host": "10.0.0.1"}]'}, "hosts.json"),
         ({"hosts.ini": "n2\n"}, "hosts.ini"),
         ({"hosts.sh": "#!/bin/sh\n"}, "hosts.sh"),
     ],
-    ids=["the address", "only the name", "of its group", "YAML", "of a file beside", "added by a play", "a script"],
+    ids=[
+        "the address",
+        "only the name",
+        "of its group",
+        "YAML",
+        "of a file beside",
+        "JSON",
+        "added by a play",
+        "a script",
+    ],
 )
 def test_a_host_that_is_not_reached_has_the_line_of_its_address(
     files: dict[str, str], place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -171,7 +171,8 @@ def place_of(paths: Sequence[Path], playbooks: Path, host: str) -> str:
     except (Wrong, KeyError):
         return ", ".join(map(shown, paths))
     file, line = next((found.place(word) for word in _WORDS["host"] if word in found), ("", found.line))
-    return f"{shown(Path(file or paths[0]))}:{line}"
+    inventory = shown(Path(file or paths[0]))
+    return f"{inventory}:{line}" if line else inventory
 
 
 def hosts_in(paths: Sequence[Path]) -> tuple[str, ...] | None:
