@@ -42,7 +42,7 @@ SURFACE = {
         Budget CheckPlan Location NodeLimit Notification Outputs Plan Retry ServicePlan StepPlan Suite SystemPlan
     """,
     "seatrial.model.values": """
-        Argv CutText Duration Expression FileNames Names Pattern Range WaitFor argv_of duration json_safe
+        Argv CutText Duration Expression FileNames Names Pattern Range Timeout WaitFor argv_of duration json_safe
     """,
     "seatrial.links.http": "Answer Web request",
     "seatrial.links.process": "TimedOut members process_start run",
