@@ -98,13 +98,12 @@ class Contained(RunningService):
         # may write it later still.
         clock = asyncio.get_running_loop().time
         latest = clock() + LATE_LOG
-        while True:
-            status, _code = await status_of(self.engine, self.container)
-            text = "" if status in ("stopped", "stopping") else await log_of(self.engine, self.container)
-            if text or status == "running" or clock() > latest:
-                break
+        status, _code = await status_of(self.engine, self.container)
+        while status in ("stopped", "stopping") and clock() < latest:
             await asyncio.sleep(0.1)
-        text = text or await log_of(self.engine, self.container)
+            status, _code = await status_of(self.engine, self.container)
+        while not (text := await log_of(self.engine, self.container)) and status != "running" and clock() < latest:
+            await asyncio.sleep(0.1)
         await self.ctx.give_back("container", self.container)
         return text
 

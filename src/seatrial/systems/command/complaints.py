@@ -81,18 +81,12 @@ def _checked(told: object, words: Words) -> Iterator[str]:
     """The checks that did not pass; numbers in them are sums or measurements."""
     listed = [(_name_of(one), one) for one in told] if isinstance(told, list) else []
     for name, said in told.items() if isinstance(told, Mapping) else listed:
-        if isinstance(said, list):
-            yield from (f"{name}.{inner}" for one in said for inner in of(_without_numbers(one), words))
-        elif isinstance(said, Mapping):
-            yield from (f"{name}.{inner}" for inner in of(_without_numbers(said), words))
-        elif is_unwell("ok", said, words):
-            yield f"{name}: {said}"
-
-
-def _without_numbers(check: object) -> object:
-    if not isinstance(check, Mapping):
-        return check
-    return {key: said for key, said in check.items() if isinstance(said, bool) or not isinstance(said, int | float)}
+        for one in said if isinstance(said, list) else [said]:
+            if isinstance(one, Mapping):
+                worded = {key: word for key, word in one.items() if isinstance(word, bool | str | list | Mapping)}
+                yield from (f"{name}.{inner}" for inner in of(worded, words))
+            elif is_unwell("ok", one, words):
+                yield f"{name}: {one}"
 
 
 def _name_of(check: object) -> str:
