@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -67,16 +64,8 @@ def nothing_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """At the end of the session: no container, machine, network, bridge or mount of any test is there."""
     yield
     left = session.end(tmp_path_factory.getbasetemp())
-    _remove_temporary(tmp_path_factory.getbasetemp())
+    session.remove_temporary(tmp_path_factory.getbasetemp())
     assert not left, "the tests of this process left behind: " + ", ".join(left)
-
-
-def _remove_temporary(base: Path) -> None:
-    """Runs that a test killed, or that leave a deployment behind on purpose, keep their folder for temporary files."""
-    for marked in Path(tempfile.gettempdir()).glob("t*-tmp/gitconfig"):
-        with suppress(OSError):  # another worker's, which goes just now
-            if f'"project": "{base}/' in marked.read_text().partition("\n")[0]:
-                shutil.rmtree(marked.parent)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import functools
+import re
+import shutil
+import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -149,3 +153,12 @@ def apart(items: list[pytest.Item]) -> None:
 
 def _names(item: pytest.Item) -> set[str]:
     return {name for mark in item.iter_markers("backend") for name in mark.args}
+
+
+def remove_temporary(base: Path) -> None:
+    """Remove the folders for temporary files of the runs in a folder: a run keeps its own when a test kills it, or when
+    it leaves a deployment behind."""
+    for marked in Path(tempfile.gettempdir()).glob("t*-tmp/gitconfig"):
+        with suppress(OSError):  # another worker's, which goes just now
+            if re.search(f'"project": "{re.escape(str(base))}[/"]', marked.read_text().partition("\n")[0]):
+                shutil.rmtree(marked.parent)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.acceptance.harness import Project, processes_of
+from tests.backends.session import remove_temporary
 from tests.truth.case import Case, Outcome
 
 SECONDS = 90.0
@@ -171,5 +172,6 @@ def _worth(case: Case, outcome: Outcome, *, green: bool) -> Judgement:
 
 
 def remove(result: Result) -> None:
-    """Remove the folder of a row that came out right."""
+    """Remove what a row that came out right has left, as one with a deployment that is left behind."""
+    remove_temporary(result.folder)
     shutil.rmtree(result.folder, ignore_errors=True)

@@ -17,7 +17,7 @@ from seatrial.reports.document import Document
 PAUSE = 0.5
 """Seconds in event time between two writes while no suite ends."""
 
-REST = 10
+REST = 20
 """The pause before the next write is at least this many times as long as the last one took: on a busy machine, and of
 many suites, writing would else take most of the time."""
 

@@ -85,22 +85,29 @@ def reap(spared: int = 0) -> bool:
         os.waitpid(child.si_pid, 0)
 
 
-def wait_for(door: _socket.socket, ready: int) -> tuple[bool, bool]:
-    """Wait; returns whether Seatrial has sent something, and whether a child has ended."""
-    poll = select.poll()
-    poll.register(door.fileno(), select.POLLIN)
-    poll.register(ready, select.POLLIN)
-    found = {number for number, _ in poll.poll()}
-    if ready in found:
-        os.read(ready, 65536)
-    return door.fileno() in found, ready in found
+class Waiting:
+    """The two things that a supervisor waits for."""
+
+    def __init__(self, door: _socket.socket, ready: int) -> None:
+        self._door, self._ready = door.fileno(), ready
+        self._poll = select.poll()
+        self._poll.register(self._door, select.POLLIN)
+        self._poll.register(ready, select.POLLIN)
+
+    def wait(self) -> tuple[bool, bool]:
+        """Wait; returns whether Seatrial has sent something, and whether a child has ended."""
+        found = {number for number, _ in self._poll.poll()}
+        if self._ready in found:
+            os.read(self._ready, 65536)
+        return self._door in found, self._ready in found
 
 
 def keep_trial(door: _socket.socket) -> None:
     """Fork a supervisor for commands whenever Seatrial asks for one."""
     ready = adopt_orphans()
+    waiting = Waiting(door, ready)
     while True:
-        asked, ended = wait_for(door, ready)
+        asked, ended = waiting.wait()
         if ended:
             reap()
         if not asked:
@@ -124,7 +131,7 @@ def keep_trial(door: _socket.socket) -> None:
 
 def keep_commands(door: _socket.socket) -> None:
     """Serve one command after another, until one leaves something behind or Seatrial wants no more."""
-    ready = adopt_orphans()
+    waiting, me = Waiting(door, adopt_orphans()), os.getpid()
     while True:
         message, files = receive(door)
         if not message:
@@ -133,25 +140,27 @@ def keep_commands(door: _socket.socket) -> None:
         try:
             program = start(argv, env, folder, files)
         except OSError as error:
-            send(door, (os.getpid(), 0, error.errno or 0))
+            program = 0
+            send(door, (me, 0, error.errno or 0))
+        else:
+            send(door, (me, program, 0))
+        for number in files:
+            os.close(number)
+        os.chdir("/")
+        if not program:
             continue
-        finally:
-            for number in files:
-                os.close(number)
-            os.chdir("/")
-        send(door, (os.getpid(), program, 0))
         call_myself(f"{RUNS}{program}")
-        if not keep_command(door, ready, program):
+        if not keep_command(door, waiting, program):
             return
 
 
-def keep_command(door: _socket.socket, ready: int, program: int) -> bool:
+def keep_command(door: _socket.socket, waiting: Waiting, program: int) -> bool:
     """Report the end of a program; returns whether no process of it is left. Its zombie remains until Seatrial asks to
     reap it, so the number of its process group is not reused before. Only if others remain then, Seatrial waits for a
     second answer: meanwhile they may have ended."""
     running, alone = True, False
     while True:
-        asked, ended = wait_for(door, ready)
+        asked, ended = waiting.wait()
         if ended:
             reap(program)
             if running and (end := os.waitid(os.P_PID, program, os.WEXITED | os.WNOHANG | os.WNOWAIT)):
@@ -187,8 +196,11 @@ def only_child(program: int) -> bool:
     """Whether this process has no other child, dead or alive; False where the kernel does not tell."""
     me = os.getpid()
     try:
-        with open(f"/proc/self/task/{me}/children", "rb") as file:  # noqa: PTH123  pathlib takes long to import
-            return file.read().split() == [b"%d" % program]
+        file = os.open(f"/proc/self/task/{me}/children", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.read(file, 4096).split() == [b"%d" % program]
+        finally:
+            os.close(file)
     except OSError:
         return False
 
@@ -196,8 +208,11 @@ def only_child(program: int) -> bool:
 def call_myself(name: str) -> None:
     """Show in the process table what this process does: after the end of Seatrial nothing else tells it."""
     try:
-        with open("/proc/self/comm", "w") as file:  # noqa: PTH123  pathlib takes long to import
-            file.write(name)
+        file = os.open("/proc/self/comm", os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(file, name.encode())
+        finally:
+            os.close(file)
     except OSError:  # `/proc` is read-only here
         return
 
