@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from loopback.calls import named
-from seatrial.providers.azure import AzureCloud
 from seatrial_stand_ins.azure import AzureServer, PodmanMachines
 
 
@@ -17,8 +16,7 @@ def real_azure(tmp_path_factory):
 
 
 @pytest.fixture
-def azure(monkeypatch):
-    monkeypatch.setattr(AzureCloud, "lag", 0.2)  # its lists show at once what there is
+def azure(prompt_lists):
     with AzureServer() as server, named(server):
         yield server
         assert server.wrong == []

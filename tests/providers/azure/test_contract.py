@@ -11,6 +11,7 @@ SETTINGS = {"image": "Debian:debian-12:12-gen2:latest", "size": "Standard_B1s", 
 
 
 @pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.usefixtures("prompt_lists")
 def test_the_azure_provider_keeps(group, real_azure, tmp_path):
     ProviderContract("azure", SETTINGS, deadline=60).keep_together(GROUPS[group], tmp_path)
     assert (real_azure.machines, real_azure.groups, *filter(None, real_azure.shelves.values())) == ({}, {})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from loopback.calls import named
-from seatrial.providers.gcp import GoogleCloud
 from seatrial_stand_ins.gcp import GoogleServer
 from seatrial_stand_ins.machines.podman import PodmanMachines
 
@@ -17,7 +16,6 @@ def real_google(tmp_path_factory):
 
 
 @pytest.fixture
-def google(monkeypatch):
-    monkeypatch.setattr(GoogleCloud, "lag", 0.2)  # its lists show at once what there is
+def google(prompt_lists):
     with GoogleServer() as server, named(server):
         yield server

@@ -14,6 +14,7 @@ SETTINGS = {"image": "ubuntu-os-cloud/ubuntu-2404-lts-amd64", "size": "e2-small"
 
 @tables.ON_ENGINES
 @pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.usefixtures("prompt_lists")
 def test_the_gcp_provider_keeps(group, real_google, tmp_path):
     ProviderContract("gcp", SETTINGS, deadline=60).keep_together(GROUPS[group], tmp_path)
     assert ours(real_google) == []
