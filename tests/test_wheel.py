@@ -62,6 +62,7 @@ def test_the_wheel_carries_the_whole_package_its_licence_and_nothing_else(wheel:
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
+@pytest.mark.slow
 def test_the_installed_wheel_runs_the_demo_outside_the_checkout(wheel: Path, tmp_path: Path) -> None:
     home = tmp_path / "elsewhere"
     home.mkdir()

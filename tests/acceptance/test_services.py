@@ -112,7 +112,7 @@ def error_of(project: Project, name: str = "") -> str:
 
 
 def test_many_runs_start_it_once_and_stop_it_once_and_the_lease_of_a_killed_run_ends(project: Project) -> None:
-    number = 30 if tables.every() or tables.more() else 6
+    number = 30 if tables.every() else 6
     settings(project)
     document = project.write("a.json", suite(waiting("${{ run.id }}"), ANSWERS))
     runs = [project.start("run", document, "--format", "none") for _ in range(number)]

@@ -26,7 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # A busy machine makes an example slow, not wrong.
     settings.register_profile("seatrial", deadline=None, max_examples=examples(100))
     settings.load_profile("seatrial")
-    tables.configure()
+    tables.configure(config)
     if unknown := required() - set(session.KNOWN):
         raise pytest.UsageError(f"{REQUIRED} names {', '.join(sorted(unknown))}; known are {', '.join(session.KNOWN)}")
 

@@ -23,6 +23,7 @@ def masks() -> Masks:
     return made
 
 
+@pytest.mark.slow
 def test_every_secret_is_hidden_in_every_spelling(masks: Masks) -> None:
     assert (len(VALUES), len(SPELLINGS) >= 60) == (40, True)
     hidden = masks.hide(said())
@@ -77,6 +78,7 @@ RARE = ("coloured", "wrapped", "wrapped and indented")
 """Spellings in which a secret that is broken as well as cut may show a part."""
 
 
+@pytest.mark.slow
 def test_what_a_cut_leaves_of_a_secret_is_hidden(masks: Masks) -> None:
     """At least four letters or digits of the secret itself are needed to know it by."""
     chance = random.Random(1)

@@ -54,6 +54,7 @@ def test_a_command_ends_when_it_ends_and_not_when_a_process_that_it_left_closes_
     on(tmp_path, act, trial=TRIAL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [

@@ -318,6 +318,7 @@ def test_a_new_attempt_of_a_step_with_rounds_that_were_left_out_begins_with_none
     assert [(row["step"], row["status"]) for row in repeat["steps"]] == [("1#1.1", "completed"), ("1#1.2", "pending")]
 
 
+@pytest.mark.slow
 def test_rounds_cost_the_same_however_many_there_were() -> None:
     def seconds(rounds: int) -> float:
         events = soak(rounds).events

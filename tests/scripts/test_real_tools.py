@@ -55,6 +55,7 @@ def test_a_go_that_is_too_old_is_named_with_its_version(tmp_path, monkeypatch, c
     assert f"{go} is too old: go version go1.19.8 linux/amd64; it needs Go 1.21" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_distribution_is_installed_whole_and_its_programs_run_from_their_final_place(tmp_path):
     source = tmp_path / "hello"
     source.mkdir()
@@ -83,6 +84,7 @@ def test_a_distribution_is_installed_whole_and_its_programs_run_from_their_final
     assert done.stdout == "hello\n"
 
 
+@pytest.mark.slow
 def test_what_pip_does_not_find_is_told_and_nothing_is_kept():
     tool = Tool(name="nothing", version="1.0", program="nothing", pypi=["--no-index", "seatrial-has-no-such==1.0"])
     with pytest.raises(Failed, match=r"seatrial-has-no-such==1\.0"):

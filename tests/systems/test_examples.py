@@ -40,11 +40,13 @@ def test_all_examples_pass_the_check_together(tmp_path):
 
 
 # The classic workflows, on the sample and on etcd, are run by tests/acceptance/test_classic.py.
+@pytest.mark.slow
 def test_the_composed_example_passes(tmp_path):
     done = run(tmp_path, str(EXAMPLES / "composed" / "composed.json"), "--parallel", "2")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_the_deployer_example_passes(tmp_path):
     done = run(tmp_path, str(EXAMPLES / "deployer" / "deployer.yaml"))
     assert done.returncode == 0, done.stdout + done.stderr

@@ -146,6 +146,7 @@ def suite_of(folder: Path) -> Suite:
     return suite
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", COMPLETE)
 def test_a_deployment_is_recognised_and_its_scenario_is_complete(what: str, tmp_path: Path) -> None:
     kind, files = COMPLETE[what]
