@@ -16,7 +16,7 @@ from pathlib import Path
 PREFIX = "seatrial-"
 """The name of each cgroup made here begins with it."""
 
-PATIENCE = 2.0
+PATIENCE = 5.0
 """Seconds for the kernel to freeze or empty a cgroup."""
 
 

@@ -239,7 +239,7 @@ def remove_cgroup(state: Mapping[str, Any]) -> None:
     folder = _cgroup(state)
     if folder is None:
         return
-    deadline = time.monotonic() + 1.0
+    deadline = time.monotonic() + _GONE_WITHIN
     while folder.exists():
         try:
             folder.rmdir()
