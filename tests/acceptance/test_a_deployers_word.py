@@ -54,6 +54,21 @@ ROWS: dict[str, Row] = {
         {**system("deploy", validate("database_running"), **GONE), "trust": "reported"}, "passed", ""),
     "a word that one check trusts": (
         system("deploy", validate({"check": "cluster_status", "trust": "reported"}), **GONE), "passed", ""),
+    "a word that the document trusts beside a node that comes up": (
+        {**system({"step": "deploy", "allow_failure": True}, validate("cluster_status"), deploy=HERE,
+                  status=says({"state": "running", "nodes": {"n11": "Starting"}}), destroy="rm inventory.ini"),
+         "trust": "reported"},
+        "unknown", "the deployer's status says n11: Starting"),
+    "a word that the document trusts beside a node that nobody knows": (
+        {**system({"step": "deploy", "allow_failure": True}, validate("database_running"), deploy=HERE,
+                  status=says({"state": "running", "nodes": [{"name": "n11", "state": "unknown"}]}),
+                  destroy="rm inventory.ini"),
+         "trust": "reported"},
+        "unknown", "the deployer's status says n11: unknown"),
+    "a node that comes up, though its part answers": (
+        system("deploy", validate("cluster_status"), deploy=f"{HERE}; touch up", health=HONEST, destroy="rm up",
+               status=says({"state": "running", "nodes": {"n11": "starting"}})),
+        "passed", ""),
     "sums that are well": (
         system("deploy", validate("cluster_status"), **GONE, health=says(SUMS), wait_for="link"), "passed", ""),
     "a grave issue beside sums that are well": (

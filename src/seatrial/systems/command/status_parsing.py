@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -43,6 +44,25 @@ POWERS: Words = {
     **dict.fromkeys(("suspended", "frozen"), "paused"),
 }  # fmt: skip
 """Words of clouds and hypervisors for the power state of a machine."""
+
+UNSETTLED = (
+    *(
+        "pending",
+        "queued",
+        "scheduled",
+        "creating",
+        "provisioning",
+        "building",
+        "allocating",
+        "installing",
+        "launching",
+    ),
+    *("starting", "booting", "initializing", "initialising", "configuring", "joining", "restarting", "rebooting"),
+    *("recovering", "rebuilding", "resizing", "migrating", "updating", "upgrading", "stopping", "shutting_down"),
+    *("terminating", "deleting", "destroying", "removing", "draining", "drained", "cordoned", "maintenance", "suspect"),
+    *("unknown", "undefined", "n_a", "na"),
+)
+"""Words for a node that is not up yet, or soon not any more, or of which nobody knows."""
 
 ANSWERS = ("running", "degraded")
 """States of a whole with a working service, if the deployer reports only a state."""
@@ -109,8 +129,8 @@ def state_of(told: Answer, where: StatusSettings, absent: object = None) -> Any:
 
 def trouble(told: Answer, where: StatusSettings, words: Words, by_word: Collection[str] = ()) -> str:
     """What the answer says of trouble beside the state of the whole: another word, an error, a grave problem, a node
-    with a bad word, one that is off, or none of a node of `by_word`, for which nothing else speaks; in words.
-    Inventories often leave out a machine that is off."""
+    with a bad word, or one that is off; in words. For the nodes of `by_word` nothing else speaks: one that still
+    comes up, or that is left out, is trouble too. Inventories often leave out a machine that is off."""
     nodes = nodes_of(told, where)
     items = nodes if isinstance(nodes, list) else list(nodes.items()) if isinstance(nodes, Mapping) else []
     found: list[str] = []
@@ -126,10 +146,11 @@ def trouble(told: Answer, where: StatusSettings, words: Words, by_word: Collecti
         if isinstance(value, Mapping):
             bad = list(complaints.of(value, words))
             state = at(value, where.node_state, "status", absent="")
-            bad += [str(state)] if not bad and _is_unwell(state, words) else []
-            found += [f"{name}: {one}" for one in bad]
-        elif _is_unwell(value, words):
-            found.append(f"{name}: {value}")
+        else:
+            bad, state = [], value
+        if not bad and (_is_unwell(state, words) or (by_word and _is_unsettled(state, words))):
+            bad = [str(state)]
+        found += [f"{name}: {one}" for one in bad]
     off = {name: one.value for name, one in powers(nodes, where, words).items() if one.value in OFF}
     found += filter(None, [_unlisted(told, where, by_word)])
     return ", ".join([*found, *(f"{name} is {power}" for name, power in off.items())])
@@ -148,6 +169,11 @@ def _unlisted(told: Answer, where: StatusSettings, known: Collection[str]) -> st
 def _is_unwell(state: object, words: Words) -> bool:
     """Whether the state of a node is a word of trouble; those for its power are none."""
     return str(state).lower() not in (*POWERS, *OFF) and complaints.is_unwell("state", state, words)
+
+
+def _is_unsettled(state: object, words: Words) -> bool:
+    """Whether the state of a node means that it is not up yet, or that nobody knows."""
+    return re.sub(r"\W+", "_", word(state, words).strip().lower()) in UNSETTLED
 
 
 def nodes_of(told: Answer, where: StatusSettings) -> object:
