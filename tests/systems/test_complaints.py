@@ -87,3 +87,35 @@ def test_the_state_of_a_node_is_read_where_the_settings_say() -> None:
     where = StatusSettings(node_state="condition")
     assert status_parsing.trouble(told, where, {}) == "n12: start failed"
     assert status_parsing.trouble(told, where, {"start failed": "running"}) == ""
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["unknown", "starting", "Pending", "maintenance", "n/a", "", None, "rebooting", "Ready,SchedulingDisabled",
+     "Up 3 seconds (health: starting)"],
+)  # fmt: skip
+def test_a_reported_state_needs_each_node_well(word: str | None) -> None:
+    """Where only the deployer speaks, a node that it does not call well is one against the whole."""
+    told = {"state": "running", "nodes": {"n11": "running", "n12": word}}
+    assert "n12: " in status_parsing.trouble(told, StatusSettings(), {}, NODES)
+    assert "n12: " in status_parsing.trouble(told, StatusSettings(), {}, ())  # no inventory names the nodes
+    listed = {"state": "running", "nodes": [{"name": "n11", "state": "on"}, {"name": "n12", "state": word}]}
+    assert "n12: " in status_parsing.trouble(listed, StatusSettings(), {}, NODES)
+    assert status_parsing.trouble(told, StatusSettings(), {}) == ""  # its parts were measured
+    assert not word or status_parsing.trouble(told, StatusSettings(), {word: "running"}, NODES) == ""
+
+
+@pytest.mark.parametrize("word", ["leader", "in-sync", "POWERED_ON", "passing", "Up 5 minutes (healthy)", "Up 2 hours"])
+def test_words_of_nodes_that_are_well(word: str) -> None:
+    told = {"state": "running", "nodes": {"n11": "running", "n12": word}}
+    assert status_parsing.trouble(told, StatusSettings(), {}, NODES) == ""
+
+
+def test_a_list_of_names_says_nothing_of_states() -> None:
+    told = {"state": "running", "nodes": {"n11": {"ip": "10.0.0.11"}, "n12": {"ip": "10.0.0.12"}}}
+    assert status_parsing.trouble(told, StatusSettings(), {}, NODES) == ""
+
+
+@pytest.mark.parametrize("word", ["passing", "green", "SERVING", "alive"])
+def test_words_of_well_known_tools_are_well(word: str) -> None:
+    assert status_parsing.reading(word, "db", {}).ok

@@ -298,7 +298,7 @@ class Command(GivenMachines):
         told, where = look.health or {}, settings.health_json
         said = {status_parsing.HEALTH: health_parsing.unplaced(told, where, nodes, words, all_well=all_well)}
         if all_well:
-            by_word = nodes if state.source is Source.REPORTED else ()
+            by_word = nodes if state.source is Source.REPORTED else None
             said[status_parsing.STATUS] = status_parsing.trouble(look.status, settings.status_json, words, by_word)
         return ", and ".join(f"{by} says {failures}" for by, failures in said.items() if failures)
 

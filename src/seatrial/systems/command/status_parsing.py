@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -28,8 +27,14 @@ Answer = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 STATUS = "the deployer's status"
 HEALTH = "the deployer's health"
 
-WELL = ("ok", "healthy", "running", "up", "true", "pass", "passed", "active", "ready", "online", "available")
+WELL = ("ok", "healthy", "running", "up", "true", "pass", "passed", "passing", "active", "ready", "online", "available",
+        "green", "serving", "alive", "normal", "reachable", "connected", "success", "succeeded")  # fmt: skip
 """Words for a healthy part of a node."""
+
+_ROLES = ("leader", "follower", "primary", "secondary", "replica", "standby", "master", "slave", "voter", "observer",
+          "arbiter", "member", "manager", "worker", "joined", "streaming", "synced", "in_sync", "in_service",
+          "inservice")  # fmt: skip
+"""Words for a node that takes part, in place of a state."""
 
 UNMEASURED = ("", "unknown", "n/a", "na", "none", "null", "skipped", "not_measured")
 """Words for a part without a measurement."""
@@ -44,25 +49,6 @@ POWERS: Words = {
     **dict.fromkeys(("suspended", "frozen"), "paused"),
 }  # fmt: skip
 """Words of clouds and hypervisors for the power state of a machine."""
-
-UNSETTLED = (
-    *(
-        "pending",
-        "queued",
-        "scheduled",
-        "creating",
-        "provisioning",
-        "building",
-        "allocating",
-        "installing",
-        "launching",
-    ),
-    *("starting", "booting", "initializing", "initialising", "configuring", "joining", "restarting", "rebooting"),
-    *("recovering", "rebuilding", "resizing", "migrating", "updating", "upgrading", "stopping", "shutting_down"),
-    *("terminating", "deleting", "destroying", "removing", "draining", "drained", "cordoned", "maintenance", "suspect"),
-    *("unknown", "undefined", "n_a", "na"),
-)
-"""Words for a node that is not up yet, or soon not any more, or of which nobody knows."""
 
 ANSWERS = ("running", "degraded")
 """States of a whole with a working service, if the deployer reports only a state."""
@@ -127,10 +113,10 @@ def state_of(told: Answer, where: StatusSettings, absent: object = None) -> Any:
     return at(told, where.state, "status", absent=absent)
 
 
-def trouble(told: Answer, where: StatusSettings, words: Words, by_word: Collection[str] = ()) -> str:
+def trouble(told: Answer, where: StatusSettings, words: Words, by_word: Collection[str] | None = None) -> str:
     """What the answer says of trouble beside the state of the whole: another word, an error, a grave problem, a node
-    with a bad word, or one that is off; in words. For the nodes of `by_word` nothing else speaks: one that still
-    comes up, or that is left out, is trouble too. Inventories often leave out a machine that is off."""
+    with a bad word, or one that is off; in words. Inventories often leave out a machine that is off. Where nothing else
+    speaks, `by_word` are the known nodes: the answer lacks none of them, and calls each node well."""
     nodes = nodes_of(told, where)
     items = nodes if isinstance(nodes, list) else list(nodes.items()) if isinstance(nodes, Mapping) else []
     found: list[str] = []
@@ -148,11 +134,12 @@ def trouble(told: Answer, where: StatusSettings, words: Words, by_word: Collecti
             state = at(value, where.node_state, "status", absent="")
         else:
             bad, state = [], value
-        if not bad and (_is_unwell(state, words) or (by_word and _is_unsettled(state, words))):
-            bad = [str(state)]
+        bad += [str(state)] if not bad and _is_unwell(state, words) else []
         found += [f"{name}: {one}" for one in bad]
     off = {name: one.value for name, one in powers(nodes, where, words).items() if one.value in OFF}
-    found += filter(None, [_unlisted(told, where, by_word)])
+    if by_word is not None:
+        found += filter(None, [_unlisted(told, where, by_word)])
+        found += [] if found or off else _unclear(items, where, words)
     return ", ".join([*found, *(f"{name} is {power}" for name, power in off.items())])
 
 
@@ -166,14 +153,32 @@ def _unlisted(told: Answer, where: StatusSettings, known: Collection[str]) -> st
     return f"its nodes lack {', '.join(lost)}" if lost and not other else ""
 
 
+def _unclear(items: Sequence[Any], where: StatusSettings, words: Words) -> list[str]:
+    """The nodes without a word for a well one (`pending`, `maintenance`) beside their names, or alone without any."""
+
+    def state(item: Any) -> tuple[str, object]:
+        name, value = item if isinstance(item, tuple) else (at(item, where.name, "status", absent="an item"), item)
+        return str(name), at(value, where.node_state, "status", absent="") if isinstance(value, Mapping) else value
+
+    states = [state(item) for item in items if isinstance(item, tuple | Mapping)]
+    if all(told in ("", None) for _, told in states):
+        return []  # a list of names
+    unclear = [f"{name}: {told or 'no state'}" for name, told in states if not _is_well(told, words)]
+    return [f"{', '.join(unclear)} (say in `states` what a word means)"] if unclear else []
+
+
+def _is_well(state: object, words: Words) -> bool:
+    """Whether a node's state is a word for a well one, as `Up 5 minutes (healthy)` is too."""
+    said = word(state, words).lower().strip()
+    if said.startswith("up "):
+        return "(" not in said or said.endswith("(healthy)")
+    said = said.replace(" ", "_").replace("-", "_")
+    return said in (*WELL, *_ROLES) or POWERS.get(said) == "running"
+
+
 def _is_unwell(state: object, words: Words) -> bool:
     """Whether the state of a node is a word of trouble; those for its power are none."""
     return str(state).lower() not in (*POWERS, *OFF) and complaints.is_unwell("state", state, words)
-
-
-def _is_unsettled(state: object, words: Words) -> bool:
-    """Whether the state of a node means that it is not up yet, or that nobody knows."""
-    return re.sub(r"\W+", "_", word(state, words).strip().lower()) in UNSETTLED
 
 
 def nodes_of(told: Answer, where: StatusSettings) -> object:
