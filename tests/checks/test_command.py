@@ -33,6 +33,14 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"command": ("no-such-program-here",)}, "unknown"),
     ({"command": "no-such-program-here"}, "unknown"),
     ({"command": "exit 127", "exit_code": 127}, "passed"),
+    # A missing program answers no question: `!` and `if` turn its end around.
+    ({"command": "! no-such-program-here --flag"}, "unknown"),
+    ({"command": "true && ! no-such-program-here"}, "unknown"),
+    ({"command": "! echo ahoy | no-such-program-here"}, "unknown"),
+    ({"command": "if no-such-program-here; then exit 1; fi"}, "unknown"),
+    ({"command": "! no-such-program-here", "shell": "bash -e"}, "unknown"),
+    ({"command": "no-such-program-here || true"}, "passed"),
+    ({"command": "! false"}, "passed"),
 ]
 
 

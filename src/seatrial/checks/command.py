@@ -15,7 +15,7 @@ from seatrial.model.result import Category, Observation, failed, passed, unknown
 from seatrial.model.values import Argv, Expression, Timeout, argv_of
 from seatrial.registry import check
 from seatrial.spi import Context, Finished
-from seatrial.spi.link import NOT_FOUND, shell_complaint
+from seatrial.spi.link import NOT_FOUND, shell_complaint, untold
 
 
 @check("command")
@@ -94,7 +94,8 @@ class Command(OnNodes):
         if done.exit_code == NOT_FOUND != self.exit_code:
             return unknown(f"program not found (exit code {NOT_FOUND}): {said}", self.exit_code)
         argv = argv_of(self.command, shell=self.shell) if isinstance(self.command, str) else ()
-        if done.exit_code not in (0, NOT_FOUND) and (complaint := shell_complaint(argv, done.stderr)):
+        complaint = "" if done.exit_code == NOT_FOUND else (untold if done.ok else shell_complaint)(argv, done.stderr)
+        if complaint:
             return unknown(f"the shell could not run the command: {complaint}", self.exit_code)
         if done.exit_code != self.exit_code and done.accident:
             return unknown(f"exit code {done.exit_code}: {done.accident}: {said}", self.exit_code)

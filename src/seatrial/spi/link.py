@@ -42,6 +42,19 @@ def shell_complaint(argv: Sequence[str], stderr: str) -> str:
     return next((found[1] for found in map(_COMPLAINT.fullmatch, said) if found), "")
 
 
+def untold(argv: Sequence[str], stderr: str) -> str:
+    """The complaint of `shell_complaint` about a missing program that the text asks with `!`, `if` or `while`: the text
+    succeeds because of it. Empty: no such program, or one that the text can do without (`podman ps || docker ps`)."""
+    complaint = shell_complaint(argv, stderr)
+    said = re.fullmatch(r"(?:.*: )?(.+?): (?:command )?not found|command not found: (.+)", complaint, re.IGNORECASE)
+    if said is None:
+        return ""
+    name = re.escape(said[1] or said[2])
+    pipeline = r"(?:(?!\|\||[;&\n]).)*?"
+    asked = rf"(?:^|[\s;&|({{])(?:!|if|elif|while|until)\s{pipeline}(?<![\w./-]){name}(?![\w./-])"
+    return complaint if re.search(asked, argv[-1]) else ""
+
+
 @frozen
 class Finished:
     """The result of a command that ended by itself."""

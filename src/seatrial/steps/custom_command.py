@@ -23,7 +23,7 @@ from seatrial.model.scenario import Outputs
 from seatrial.model.values import Argv, CutText, Timeout, argv_of
 from seatrial.registry import step
 from seatrial.spi import Context, Finished, FollowsOutput
-from seatrial.spi.link import NO_PROGRAM, NOT_FOUND, shell_complaint
+from seatrial.spi.link import NO_PROGRAM, NOT_FOUND, shell_complaint, untold
 from seatrial.spi.output import Output
 from seatrial.steps.targets import by_node
 
@@ -183,7 +183,8 @@ class CustomCommand:
 
     def _judged(self, ctx: Context, done: Finished, log: Path, where: str = "") -> Outputs:
         expected = self.expect_exit_code if isinstance(self.expect_exit_code, tuple) else (self.expect_exit_code,)
-        complaint = "" if done.exit_code in (0, NOT_FOUND) else shell_complaint(self._shell_argv(), done.stderr)
+        look = untold if done.ok else shell_complaint
+        complaint = "" if done.exit_code == NOT_FOUND else look(self._shell_argv(), done.stderr)
         if complaint or done.exit_code not in expected:
             last = ctx.masked(done.stderr.strip() or done.stdout.strip()).rpartition("\n")[2]
             text = beginning(last, 200)
