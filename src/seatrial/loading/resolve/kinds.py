@@ -61,8 +61,8 @@ class Kinds:
     defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """The project's keys for each check, by its name."""
     found: dict[tuple[str, str], Kind] = field(default_factory=dict)
-    texts: dict[str, tuple[CheckPlan, tuple[str, ...], Kind]] = field(default_factory=dict)
-    """Checks written as text, with their node names: suites often repeat the same few."""
+    texts: dict[str, tuple[CheckPlan, tuple[str, ...], tuple[int, ...], Kind]] = field(default_factory=dict)
+    """Checks written as text, with their node names and ports: suites often repeat the same few."""
 
     def get(self, kind: str, name: str) -> Kind:
         """A class by name; UsageError if it is unknown or cannot be written in a document."""

@@ -249,11 +249,12 @@ class Workflow(DocumentSite):
     def check(self, raw: object, place: Place, *, allowed: bool = False) -> CheckPlan | None:
         """Compile one check, as text or as a mapping; None if it is invalid."""
         before, outer, selectors = self.problems.count, self.extras, len(self.selectors)
-        self.ports += ((port, place) for port in _ports_here(raw))
         rest = ""
+        if isinstance(raw, str) and raw in self.kinds.texts:
+            return self._same(raw, place, allowed)
+        ports = tuple(_ports_here(raw))
+        self.ports += ((port, place) for port in ports)
         if isinstance(raw, str):
-            if raw in self.kinds.texts:
-                return self._same(raw, place, allowed)
             name = _CHECK_NAME.match(raw.strip())
             if not name:
                 self.problem(place, f"{shown(raw)} is not a check", "start a check with its name, in lower case")
@@ -293,7 +294,7 @@ class Workflow(DocumentSite):
             named=not isinstance(raw, str) and bool(common.get("name")),
         )
         if isinstance(raw, str) and check is not None and not any(one.formula for one in kind.fields.values()):
-            self.kinds.texts[raw] = plan, tuple(name for name, _ in self.selectors[selectors:]), kind
+            self.kinds.texts[raw] = plan, tuple(name for name, _ in self.selectors[selectors:]), ports, kind
         return replace(plan, allow_failure=True) if allowed else plan
 
     def _of_system(self, kind: Kind, check: Any, place: Place, *, decides: bool) -> None:
@@ -312,8 +313,9 @@ class Workflow(DocumentSite):
 
     def _same(self, raw: str, place: Place, allowed: bool) -> CheckPlan:
         """An already compiled check with the same text, at a new place."""
-        known, nodes, kind = self.kinds.texts[raw]
+        known, nodes, ports, kind = self.kinds.texts[raw]
         self.selectors += ((name, place) for name in nodes)
+        self.ports += ((port, place) for port in ports)
         self._of_system(kind, known.check, place, decides=not (known.allow_failure or allowed))
         return CheckPlan(  # `replace` takes four times as long, and a check may stand in thousands of suites
             text=known.text,
