@@ -127,6 +127,37 @@ metadata:
 """
 
 
+DOCUMENT = """\
+system:
+  kind: kubernetes
+  overlay:
+    patches:
+    - target: {kind: Deployment}
+      patch: |
+        - {op: add, path: /spec/template/spec/containers/0/args/-, value: --certs=/tmp/certs}
+
+        - {op: add, path: /spec/template/spec/volumes/-, value: {name: v, hostPath: {path: /tmp/on-the-node}}}
+    secretGenerator: [{name: login, files: [/tmp/password]}]
+  charts:
+    - chart: /tmp/chart
+      set:
+        certs: /tmp/certs
+  manifests: [/tmp/k8s]
+test_suites:
+  web:
+    workflow:
+      - {step: custom_command, custom_command: cp x /tmp/x}
+      - {step: set, values: {file: /tmp/y}}
+"""
+
+
+def test_patches_and_values_of_a_chart_in_a_document_are_for_containers_the_rest_is_of_this_machine(
+    tmp_path: Path,
+) -> None:
+    told = found(tmp_path, "web.yaml", DOCUMENT)
+    assert [line.split(":")[0] for line in told] == ["9", "10", "12", "15", "19", "20"]
+
+
 def test_objects_of_a_cluster(tmp_path: Path) -> None:
     assert sorted(found(tmp_path, "all.yaml", MANIFESTS)) == [
         "17:14: an object in the fixed namespace 'operator'",

@@ -124,6 +124,8 @@ CLUSTER_SCOPED = frozenset({
     "ValidatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration",
 })  # fmt: skip
 
+_OF_CONTAINERS = re.compile(r"(?P<indent>\s*(?:- )?)(?:patches|patch|set):(?:\s|$)")
+"""A key for patches of objects, or for the values of a chart."""
 _KIND = re.compile(r"kind:\s*[\"']?(\w+)")
 _METADATA = re.compile(r"metadata:\s*(?:#.*)?$")
 _FIELD = re.compile(r"(\s+)(name|namespace):\s*[\"']?([^\s\"'#]+)")
@@ -165,7 +167,7 @@ def _is_read(file: Path) -> bool:
 
 def _in_text(file: Path, text: str) -> Iterator[Problem]:
     name, lines = str(from_here(file)), text.splitlines()
-    in_cluster = file.suffix in DOCUMENTS and _for_a_cluster(file, lines)
+    in_cluster = _for_a_cluster(file, lines) if file.suffix in DOCUMENTS else frozenset()
 
     def allowed(at: int) -> bool:
         return any(_ALLOW.search(line) for line in lines[max(0, at - 1) : at + 1])
@@ -178,7 +180,7 @@ def _in_text(file: Path, text: str) -> Iterator[Problem]:
                 what = match["what"]
                 if rule.unless.search(what) or (rule.not_with and rule.not_with in line):
                     continue
-                if rule.of_host and in_cluster and not _of_host(lines, at):
+                if rule.of_host and at in in_cluster and not _of_host(lines, at):
                     continue
                 column = match.start("what") + 1
                 yield Problem(name, at + 1, column, rule.message.format(what=what.strip()), rule.hint.format())
@@ -186,10 +188,28 @@ def _in_text(file: Path, text: str) -> Iterator[Problem]:
         yield from _in_manifests(name, lines, allowed)
 
 
-def _for_a_cluster(file: Path, lines: Sequence[str]) -> bool:
-    """Whether it has objects of Kubernetes, or is a part of a chart: its paths are those of containers."""
+def _for_a_cluster(file: Path, lines: Sequence[str]) -> frozenset[int]:
+    """The numbers of the lines whose paths are those of containers: all of a file with objects of Kubernetes and of a
+    part of a chart; else the patches of an overlay, and the values of a chart."""
     starts = {line.partition(":")[0] for line in lines if line[:1].isalpha()}
-    return {"apiVersion", "kind"} <= starts or any((folder / "Chart.yaml").is_file() for folder in file.parents[:4])
+    if {"apiVersion", "kind"} <= starts or any((folder / "Chart.yaml").is_file() for folder in file.parents[:4]):
+        return frozenset(range(len(lines)))
+    found: set[int] = set()
+    depth: int | None = None  # that of the key whose lines these are
+    for at, line in enumerate(lines):
+        if line.strip() and depth is not None and not _is_below(line, depth):
+            depth = None
+        if depth is None and (match := _OF_CONTAINERS.match(line)):
+            depth = len(match["indent"])
+        if depth is not None:
+            found.add(at)
+    return frozenset(found)
+
+
+def _is_below(line: str, depth: int) -> bool:
+    """Whether a line belongs to a key at this depth; the items of a list may stand below the key itself."""
+    inner = len(line) - len(line.lstrip())
+    return inner > depth or (inner == depth and line.lstrip().startswith("- "))
 
 
 def _of_host(lines: Sequence[str], at: int) -> bool:
