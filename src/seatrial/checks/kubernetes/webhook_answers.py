@@ -29,6 +29,8 @@ class WebhookAnswers(InCluster):
 
     name: str
     """The ValidatingWebhookConfiguration or MutatingWebhookConfiguration."""
+    webhook: str = ""
+    """One webhook of it, by its name; default: all that are asked about the object."""
     object: Mapping[str, Any]
     """An object to create in the dry run; the webhook's rules must match it."""
     refuses: str = ""
@@ -62,8 +64,15 @@ class WebhookAnswers(InCluster):
         asked = [
             hook for hook in configuration.get("webhooks") or () if _is_asked(view, hook, kind, self.object, where)
         ]
+        if self.webhook:
+            if self.webhook not in [hook["name"] for hook in configuration.get("webhooks") or ()]:
+                return failed("absent", wanted, f"{self.name} has no webhook {self.webhook}")
+            asked = [hook for hook in asked if hook["name"] == self.webhook]
         if not asked:
-            return unknown(f"the rules of {self.name} do not match {kind}: it is not asked about this object", wanted)
+            return unknown(
+                f"the rules of {self.webhook or self.name} do not match {kind}: it is not asked about this object",
+                wanted,
+            )
         try:
             await view.cluster.create(self.object, namespace=where, dry_run=True)
         except Conflict:
@@ -88,9 +97,9 @@ class WebhookAnswers(InCluster):
                 return passed("refused", wanted)
             return failed("refused", wanted, f"it refuses with another text: {said}")
         if answer:
-            return unknown(f"the API server refuses the object, and not by {self.name}: {said}", wanted)
+            return unknown(f"the API server refuses the object, and not by {self.webhook or self.name}: {said}", wanted)
         if self.refuses:
-            return failed("admitted", wanted, f"{self.name} admits the object")
+            return failed("admitted", wanted, f"{self.webhook or self.name} admits the object")
         if silent := [str(hook["name"]) for hook in asked if hook.get("failurePolicy") == "Ignore"]:
             return unknown(
                 f"the API server admits it also when {', '.join(silent)} does not answer (failurePolicy Ignore); "
